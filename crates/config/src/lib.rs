@@ -1,0 +1,1 @@
+//! Files, secrets and environment into one checked configuration.

@@ -1,0 +1,1 @@
+//! Replays recorded contexts and scenarios, and tests rules.

@@ -1,0 +1,2 @@
+//! Replays recorded contexts and scenarios.
+fn main() {}

@@ -1,0 +1,1 @@
+//! What must survive between two runs, and the alert outbox.

@@ -1,0 +1,1 @@
+//! Renders the templates that users write, in three dialects.

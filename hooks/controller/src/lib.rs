@@ -1,0 +1,1 @@
+//! Hook: evaluates rules and applies their actions.

@@ -1,0 +1,2 @@
+//! Evaluates rules on every tick and applies their actions.
+fn main() {}

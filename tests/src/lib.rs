@@ -1,0 +1,1 @@
+//! Harness and tests across executables: real servers, guards of the code map.
