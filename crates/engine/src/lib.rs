@@ -1,1 +1,15 @@
-//! Decides what happens to nodes: facts in, plan out; no I/O and no clock.
+//! Decides what happens to nodes: rules, nodes, readings and history in, a plan out.
+//!
+//! No file, no network, no clock, no randomness: the same inputs give the same plan.
+//!
+//! ```text
+//! spec ──validate──▶ rule ─┐
+//! node, reading ───────────┼──▶ decide ──▶ plan ──▶ (apply, elsewhere) ──▶ history
+//! history ─────────────────┘
+//! ```
+
+pub mod bits;
+pub mod node;
+pub mod reading;
+pub mod rule;
+pub mod time;
