@@ -9,7 +9,11 @@
 //! ```
 
 pub mod bits;
+pub mod history;
 pub mod node;
+pub mod plan;
 pub mod reading;
+pub mod roster;
 pub mod rule;
 pub mod time;
+pub mod timers;

@@ -1,0 +1,356 @@
+//! What earlier evaluations left behind: the only memory the engine has.
+//!
+//! Timers are soft: losing them only delays a trigger. Records and ledgers are hard: they say what NodeGuardian
+//! did, so that exactly that is undone.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::rule::{DrainAction, EvictAction, Severity, TaintEffect};
+use crate::time::Time;
+use crate::timers::Timers;
+
+/// Everything remembered, by rule and by node.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// By rule name.
+    pub rules: BTreeMap<String, RuleHistory>,
+    /// What NodeGuardian set on each node, by node name.
+    pub ledgers: BTreeMap<String, Ledger>,
+    /// Numbers given to nodes in timers.
+    pub roster: crate::roster::Roster,
+}
+
+/// What is remembered of one rule.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RuleHistory {
+    /// The small part, needed in every run.
+    pub summary: RuleSummary,
+    /// Since when conditions are true; only loaded for rules that are evaluated.
+    pub timers: Timers,
+    /// Nodes that are triggered, or were within their cooldowns, by name.
+    pub records: BTreeMap<String, NodeRecord>,
+}
+
+/// The part of a rule's history that every run needs, also for rules that are not due.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleSummary {
+    /// UID of the object the history belongs to.
+    pub uid: String,
+    /// Hash of `spec` and of the defaults it was checked with; a change is evaluated at once.
+    pub spec_hash: u64,
+    /// The rule's `spec` as JSON, for recovery actions after its deletion; empty until a node triggers.
+    pub spec: String,
+    /// When the rule was evaluated last.
+    pub last_evaluated: Option<Time>,
+    /// Milliseconds between evaluations; tells a due rule without reading its spec.
+    pub check_interval: i64,
+    /// Smaller acts first.
+    pub priority: i64,
+    /// For gauges of rules that are not evaluated in a run.
+    pub severity: Option<Severity>,
+    /// Nodes of which too little was known at the last evaluation.
+    pub unknown: usize,
+    /// Nodes on the way to a trigger at the last evaluation.
+    pub pending: usize,
+    /// When a node triggered last.
+    pub last_triggered: Option<Time>,
+    /// When a node recovered last.
+    pub last_recovery: Option<Time>,
+    /// Hash of the status written last, and when it was written.
+    pub status_written: Option<(u64, Time)>,
+}
+
+/// What is remembered of one node under one rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeRecord {
+    /// UID of the node; a new node of the same name starts afresh.
+    pub uid: String,
+    /// Where the node stands.
+    pub phase: Phase,
+    /// When the present episode began, or the last one.
+    pub triggered_at: Time,
+    /// When actions ran last: trigger or repeat.
+    pub acted_at: Time,
+    /// How often the actions ran again in this episode.
+    #[serde(default)]
+    pub repeats: u32,
+    /// When the node recovered last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered_at: Option<Time>,
+    /// Progress of each recovery condition.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recovery: Vec<Option<Timer>>,
+    /// Since when the trigger logic is false; used when a rule has no recovery conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clear: Option<Timer>,
+    /// Marks that the rule wants on the node, rendered when the actions ran.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Mark>,
+    /// What holds disruptive actions back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<Guard>,
+    /// Whether disruptive actions were let through in this episode.
+    #[serde(default)]
+    pub admitted: bool,
+    /// Evictions and drains under way or done in this episode.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<Job>,
+    /// Hash of the spec that `marks` come from.
+    #[serde(default)]
+    pub spec_hash: u64,
+    /// Whether the rule only pretends.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+impl NodeRecord {
+    /// Whether the node is in an episode: triggered, or on its way back.
+    pub fn is_active(&self) -> bool {
+        match self.phase {
+            Phase::Triggered | Phase::Recovering => true,
+            Phase::Idle => false,
+        }
+    }
+}
+
+/// Where a node stands under a rule. Pending is not stored: it follows from the timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// No episode; the record only keeps cooldowns.
+    Idle,
+    /// The rule has triggered.
+    Triggered,
+    /// Recovery conditions are true, but not yet for long enough.
+    Recovering,
+}
+
+/// Since when something is true, and when it was last seen to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timer {
+    /// The first sight.
+    pub since: Time,
+    /// The last sight.
+    pub seen: Time,
+}
+
+/// What identifies a mark on a node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum MarkKey {
+    /// A taint, by key and effect.
+    Taint {
+        /// Key.
+        key: String,
+        /// Effect.
+        effect: TaintEffect,
+    },
+    /// A label.
+    Label {
+        /// Key.
+        key: String,
+    },
+    /// An annotation.
+    Annotation {
+        /// Key.
+        key: String,
+    },
+    /// `spec.unschedulable`.
+    Cordon,
+}
+
+impl MarkKey {
+    /// Whether the mark takes capacity from the cluster.
+    pub fn is_disruptive(&self) -> bool {
+        match self {
+            Self::Taint { effect, .. } => !matches!(effect, TaintEffect::PreferNoSchedule),
+            Self::Cordon => true,
+            Self::Label { .. } | Self::Annotation { .. } => false,
+        }
+    }
+
+    /// Whether two rules that set both are in conflict: the same taint key (whatever the effect), label or
+    /// annotation.
+    pub fn rivals(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Taint { key, .. }, Self::Taint { key: other, .. })
+            | (Self::Label { key }, Self::Label { key: other })
+            | (Self::Annotation { key }, Self::Annotation { key: other }) => key == other,
+            (Self::Cordon, Self::Cordon) => true,
+            _ => false,
+        }
+    }
+}
+
+/// A mark with its rendered value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// What is marked.
+    pub key: MarkKey,
+    /// Value; empty for a cordon.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub value: String,
+}
+
+/// The marks that NodeGuardian set on one node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// UID of the node.
+    pub uid: String,
+    /// One entry a mark.
+    pub marks: Vec<Owned>,
+}
+
+/// A mark that NodeGuardian set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owned {
+    /// The mark as we set it.
+    pub mark: Mark,
+    /// The foreign value that it replaced, and that removal restores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// Since when it is being removed; `None` while it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaving: Option<Time>,
+}
+
+/// Why a disruptive action is held back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "name")]
+pub enum Guard {
+    /// `safety.paused` is set.
+    Paused,
+    /// The rule only pretends.
+    DryRun,
+    /// The node is annotated to be left alone.
+    Ignored,
+    /// The node belongs to the control plane and the rule does not ask for it.
+    ControlPlane,
+    /// As many nodes are out of service as are allowed.
+    MaxNodes {
+        /// Nodes allowed.
+        limit: usize,
+        /// Nodes counted: held by NodeGuardian, cordoned or not ready.
+        counted: usize,
+    },
+}
+
+impl Guard {
+    /// The name shown in status, logs, Events and metrics.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Paused => "paused",
+            Self::DryRun => "dryRun",
+            Self::Ignored => "ignored",
+            Self::ControlPlane => "controlPlane",
+            Self::MaxNodes { .. } => "maxNodes",
+        }
+    }
+
+    /// Whether both are the same guard, whatever they counted.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.word() == other.word()
+    }
+}
+
+impl std::fmt::Display for Guard {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Paused => out.write_str("safety.paused is set in the configuration"),
+            Self::DryRun => out.write_str("the rule has metadata.dryRun set"),
+            Self::Ignored => write!(
+                out,
+                "the node is annotated {}: \"true\"",
+                crate::node::IGNORE_ANNOTATION
+            ),
+            Self::ControlPlane => out.write_str(
+                "control-plane node, which the rule selects neither by that label nor by name",
+            ),
+            Self::MaxNodes { limit, counted } => {
+                write!(
+                    out,
+                    "{counted} nodes are held, cordoned or not ready, and the safety limit is {limit}"
+                )
+            }
+        }
+    }
+}
+
+/// An eviction or drain of one node, carried on in short passes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    /// What is to be done.
+    pub task: Task,
+    /// When the job was given; passes after `started + timeout` do nothing but end it.
+    pub started: Time,
+    /// Pods that were tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pods: Vec<PodAttempt>,
+    /// How it ended; `None` while under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<JobEnd>,
+}
+
+/// What a job does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Task {
+    /// Evict some pods.
+    Evict(EvictAction),
+    /// Evict every pod that can go.
+    Drain(DrainAction),
+}
+
+/// One pod in a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodAttempt {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// UID, so that a later pod of the same name is another one.
+    pub uid: String,
+    /// How it went.
+    pub result: PodResult,
+}
+
+/// How far a pod is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PodResult {
+    /// The request is about to be sent, or its answer was lost.
+    Asked,
+    /// The API server accepted the eviction, or the pod is gone.
+    Evicted,
+    /// Refused for now, by a budget or by load; not before this time again.
+    Waiting {
+        /// Next attempt.
+        until: Time,
+        /// What the API server said.
+        reason: String,
+        /// How often it was refused.
+        refusals: u32,
+    },
+    /// Will not work.
+    Failed {
+        /// What the API server said.
+        reason: String,
+    },
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum JobEnd {
+    /// Everything that was asked for is done.
+    Done,
+    /// Time ran out with pods left.
+    TimedOut,
+    /// The node recovered, went away or was taken from the rule.
+    Cancelled,
+}

@@ -1,0 +1,210 @@
+//! What has to happen: the output of [`crate::decide`], carried out elsewhere.
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::{Guard, Mark, Owned};
+use crate::reading::Unknown;
+use crate::rule::{AlertAction, Severity};
+use crate::time::Time;
+
+/// Everything one evaluation asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Marks to set and to remove, one item a node; empty while paused.
+    pub changes: Vec<NodeChange>,
+    /// Alerts to queue.
+    pub alerts: Vec<Alert>,
+    /// What happened, in words and numbers; the source of logs, Events and the replayed timeline.
+    pub decisions: Vec<Decision>,
+    /// Names of the rules that were evaluated, in the order of their priority.
+    pub evaluated: Vec<String>,
+}
+
+/// Marks to set and to remove on one node, in one write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeChange {
+    /// Name of the node.
+    pub node: String,
+    /// UID the node must still have.
+    pub uid: String,
+    /// Marks to set, values rendered.
+    pub set: Vec<Mark>,
+    /// Marks of ours to take away.
+    pub unset: Vec<Owned>,
+}
+
+impl NodeChange {
+    /// Whether the change takes capacity away, so that the node must be looked at once more before it is made.
+    pub fn is_disruptive(&self) -> bool {
+        self.set.iter().any(|mark| mark.key.is_disruptive())
+    }
+}
+
+/// A thing that happened to one node under one rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// When.
+    pub at: Time,
+    /// Name of the rule.
+    pub rule: String,
+    /// Name of the node.
+    pub node: String,
+    /// UID of the node.
+    pub node_uid: String,
+    /// What happened.
+    pub event: Happening,
+    /// What holds disruptive actions back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<Guard>,
+    /// The conditions that led here, with what was known of each.
+    pub inputs: Vec<Input>,
+}
+
+/// What can happen to a node under a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Happening {
+    /// The conditions hold: the actions ran.
+    Triggered,
+    /// The conditions still hold after the cooldown: the actions ran again.
+    Repeated,
+    /// A guard let go: disruptive actions ran after all.
+    Admitted,
+    /// A guard holds disruptive actions back.
+    Held,
+    /// Recovery conditions are true, but not for long enough.
+    Recovering,
+    /// Recovery conditions are no longer true.
+    Relapsed,
+    /// The recovery actions ran.
+    Recovered,
+    /// The recovery actions ran because the rule was disabled or deleted, or no longer selects the node.
+    Released,
+    /// The node is gone; what was remembered of it is dropped.
+    Gone,
+}
+
+/// One condition as it was seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Input {
+    /// The test in words, such as `cpuLoadRatio > 1.5`.
+    pub test: String,
+    /// The reading, or a node condition's status.
+    pub seen: Seen,
+    /// Milliseconds for which the test has been true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub true_for: Option<i64>,
+    /// Milliseconds for which it has to be.
+    pub needed: i64,
+    /// What follows.
+    pub verdict: Verdict,
+}
+
+/// What a condition was compared with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Seen {
+    /// A number and its age in milliseconds.
+    Value {
+        /// The reading.
+        value: f64,
+        /// Milliseconds since it was sampled.
+        age: i64,
+        /// Who answered.
+        origin: String,
+    },
+    /// The status of a node condition.
+    Status(String),
+    /// Nothing, for this reason.
+    Unknown(String),
+}
+
+impl Seen {
+    /// Nothing was known, for `reason`.
+    pub fn unknown(reason: Unknown) -> Self {
+        Self::Unknown(reason.word().to_owned())
+    }
+}
+
+/// What is known of a condition at one evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// True for at least its duration.
+    Holds,
+    /// True, but not for long enough.
+    Pending,
+    /// Not true.
+    Clear,
+    /// Too little is known.
+    Unknown,
+}
+
+/// An alert for the outbox: the facts; words and channels' forms are made when it is delivered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alert {
+    /// What is told.
+    #[serde(rename = "type")]
+    pub kind: AlertKind,
+    /// When it happened.
+    pub at: Time,
+    /// Name of the rule.
+    pub rule: String,
+    /// `metadata.description` of the rule.
+    pub rule_description: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Name of the node.
+    pub node: String,
+    /// Template and channels.
+    pub template: String,
+    /// Channels by name.
+    pub channels: Vec<String>,
+    /// When the episode began.
+    pub since: Time,
+    /// How often the actions ran again.
+    pub repeats: u32,
+    /// What holds disruptive actions back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<Guard>,
+    /// Whether the rule only pretends.
+    pub dry_run: bool,
+    /// Known metrics by name.
+    pub metrics: std::collections::BTreeMap<String, f64>,
+    /// The conditions as they were seen.
+    pub conditions: Vec<Input>,
+    /// What was done.
+    pub actions: Vec<ActionNote>,
+}
+
+impl Alert {
+    /// Copies template and channels from an action.
+    pub fn addressed(mut self, action: &AlertAction) -> Self {
+        self.template.clone_from(&action.template);
+        self.channels.clone_from(&action.channels);
+        self
+    }
+}
+
+/// What an alert tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertKind {
+    /// A node triggered.
+    Trigger,
+    /// A node is still triggered.
+    Repeat,
+    /// A node recovered or was released.
+    Recovery,
+}
+
+/// An action in an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionNote {
+    /// The word in the rule's `type`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it does, in words.
+    pub description: String,
+}
