@@ -37,6 +37,14 @@ impl Bits {
         Self { words, len }
     }
 
+    /// The positions that are not in the set.
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        let mut all = Self::all(self.len);
+        all.drop_all(self);
+        all
+    }
+
     /// Number of positions the set ranges over.
     pub fn len(&self) -> usize {
         self.len

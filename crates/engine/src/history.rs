@@ -105,7 +105,14 @@ pub struct NodeRecord {
     /// Whether the rule only pretends.
     #[serde(default)]
     pub dry_run: bool,
+    /// Since when the node is missing from the snapshot; forgotten after [`FORGET_AFTER`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<Time>,
 }
+
+/// How long a node that is missing from the snapshot is remembered: shell-operator's cache can lose an object
+/// that still exists, and forgetting our marks on it would leave them there for ever.
+pub const FORGET_AFTER: std::time::Duration = std::time::Duration::from_mins(10);
 
 impl NodeRecord {
     /// Whether the node is in an episode: triggered, or on its way back.
@@ -202,6 +209,9 @@ pub struct Ledger {
     pub uid: String,
     /// One entry a mark.
     pub marks: Vec<Owned>,
+    /// Since when the node is missing from the snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<Time>,
 }
 
 /// A mark that NodeGuardian set.
@@ -247,6 +257,14 @@ impl Guard {
             Self::Ignored => "ignored",
             Self::ControlPlane => "controlPlane",
             Self::MaxNodes { .. } => "maxNodes",
+        }
+    }
+
+    /// Whether the guard stops every change, not only disruptive ones.
+    pub const fn stops_everything(&self) -> bool {
+        match self {
+            Self::Paused | Self::DryRun => true,
+            Self::Ignored | Self::ControlPlane | Self::MaxNodes { .. } => false,
         }
     }
 

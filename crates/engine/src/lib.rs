@@ -9,6 +9,7 @@
 //! ```
 
 pub mod bits;
+pub mod decide;
 pub mod history;
 pub mod node;
 pub mod plan;

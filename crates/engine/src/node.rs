@@ -239,6 +239,11 @@ impl Nodes {
             .and_then(|column| column.get(node).copied().flatten())
     }
 
+    /// One condition of every node; `None` if [`Interest`] did not name it.
+    pub fn condition_column(&self, kind: &str) -> Option<&[Option<NodeCondition>]> {
+        self.conditions.get(kind).map(Vec::as_slice)
+    }
+
     /// The nodes whose label passes `test`, which is asked once a distinct value and once for its absence.
     pub fn select_label(&self, key: &str, test: impl Fn(Option<&str>) -> bool) -> Bits {
         match self.labels.index.get(key) {

@@ -16,8 +16,34 @@ pub struct Plan {
     pub alerts: Vec<Alert>,
     /// What happened, in words and numbers; the source of logs, Events and the replayed timeline.
     pub decisions: Vec<Decision>,
-    /// Names of the rules that were evaluated, in the order of their priority.
-    pub evaluated: Vec<String>,
+    /// The rules that were evaluated, in the order of their priority.
+    pub evaluated: Vec<Evaluated>,
+    /// How much of the configured limit is used; `None` if nothing was decided.
+    pub out_of_service: Option<OutOfService>,
+}
+
+/// The nodes that count against the configured limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfService {
+    /// Held by NodeGuardian, cordoned or not ready.
+    pub counted: usize,
+    /// Allowed.
+    pub limit: usize,
+}
+
+/// What one rule saw at this evaluation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evaluated {
+    /// Name of the rule.
+    pub rule: String,
+    /// Nodes the rule selects.
+    pub selected: usize,
+    /// Nodes whose conditions are true, but not yet for long enough.
+    pub pending: usize,
+    /// Nodes of which too little is known to decide.
+    pub unknown: usize,
+    /// The first of those, with the test and the reason.
+    pub unknown_example: Option<(String, String, Unknown)>,
 }
 
 /// Marks to set and to remove on one node, in one write.
@@ -157,7 +183,7 @@ pub struct Alert {
     pub severity: Severity,
     /// Name of the node.
     pub node: String,
-    /// Template and channels.
+    /// Name of the template; empty: the built-in one.
     pub template: String,
     /// Channels by name.
     pub channels: Vec<String>,
@@ -180,6 +206,7 @@ pub struct Alert {
 
 impl Alert {
     /// Copies template and channels from an action.
+    #[must_use]
     pub fn addressed(mut self, action: &AlertAction) -> Self {
         self.template.clone_from(&action.template);
         self.channels.clone_from(&action.channels);

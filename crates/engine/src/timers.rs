@@ -62,11 +62,11 @@ impl Timers {
 
     /// Reads what [`Timers::encode`] wrote; `None` if it is something else.
     pub fn decode(mut bytes: &[u8]) -> Option<Self> {
-        let mut tests = Vec::new();
+        let mut all = Vec::new();
         while !bytes.is_empty() {
             let len = get_len(&mut bytes)?;
-            let (text, rest) = bytes.split_at_checked(len)?;
-            let test = std::str::from_utf8(text).ok()?.to_owned();
+            let (name, rest) = bytes.split_at_checked(len)?;
+            let test = std::str::from_utf8(name).ok()?.to_owned();
             bytes = rest;
             let count = get_len(&mut bytes)?;
             let (entries, rest) = bytes.split_at_checked(count.checked_mul(20)?)?;
@@ -75,9 +75,9 @@ impl Timers {
                 .chunks_exact(20)
                 .map(Entry::read)
                 .collect::<Option<_>>()?;
-            tests.push(TestTimers { test, entries });
+            all.push(TestTimers { test, entries });
         }
-        Some(Self { tests })
+        Some(Self { tests: all })
     }
 }
 

@@ -1,0 +1,549 @@
+//! The phases of a node under a rule: healthy, pending, triggered, recovering, healthy again.
+
+use std::time::Duration;
+
+use crate::bits::Bits;
+use crate::history::{History, JobEnd, Ledger, MarkKey, NodeRecord, Phase, RuleHistory, Timer};
+use crate::plan::{AlertKind, Evaluated, Happening, Input, Plan, Verdict};
+use crate::rule::{Conditions, Logic, RecoveryAction, Rule};
+use crate::time::{Time, millis};
+
+use super::condition::{self, Scene, Standing};
+use super::{Act, Due, Retired, Told, Turn, World, marks, notices, selector};
+
+/// Evaluates one rule on every node.
+pub(super) fn evaluate(
+    history: &mut History,
+    due: &Due<'_>,
+    world: &World<'_>,
+    turn: &mut Turn,
+    plan: &mut Plan,
+) {
+    let History {
+        rules,
+        ledgers,
+        roster,
+    } = history;
+    let remembered = rules.entry(due.rule.name.clone()).or_default();
+    let scene = Scene {
+        nodes: world.inputs.nodes,
+        roster,
+        positions: &world.numbers,
+        now: world.inputs.now,
+        last_evaluated: remembered.summary.last_evaluated,
+        check_interval: due.rule.check_interval,
+    };
+    let selected = selector::select(&due.rule.selector, scene.nodes, &world.positions);
+    let scope = scope(due.rule, remembered, &selected, ledgers, world);
+    let standing = condition::evaluate(
+        &due.rule.trigger,
+        &due.trigger,
+        &scope,
+        &mut remembered.timers,
+        &scene,
+    );
+    let mut run = Run {
+        due,
+        world,
+        scene: &scene,
+        standing: &standing,
+        turn,
+        plan,
+    };
+    run.advance_records(remembered, &scope);
+    run.trigger_new(remembered);
+    let evaluated = run.summary(&scope);
+    bookkeep(remembered, due, &evaluated, world.inputs.now);
+    plan.evaluated.push(evaluated);
+}
+
+/// The selected nodes, and the triggered ones that only our own labels took out of the selection.
+fn scope(
+    rule: &Rule,
+    remembered: &RuleHistory,
+    selected: &Bits,
+    ledgers: &std::collections::BTreeMap<String, Ledger>,
+    world: &World<'_>,
+) -> Bits {
+    let mut scope = selected.clone();
+    let nodes = world.inputs.nodes;
+    for (name, record) in remembered
+        .records
+        .iter()
+        .filter(|(_, record)| record.is_active())
+    {
+        let Some(node) = world
+            .positions
+            .get(name.as_str())
+            .copied()
+            .filter(|node| !selected.has(*node))
+        else {
+            continue;
+        };
+        let ours = |key: &str| {
+            let key = MarkKey::Label {
+                key: key.to_owned(),
+            };
+            let wanted = record.marks.iter().any(|mark| mark.key == key);
+            ledgers
+                .get(name)?
+                .marks
+                .iter()
+                .find(|owned| wanted && owned.mark.key == key)
+        };
+        let before = |key: &str| match ours(key) {
+            Some(owned) => owned.previous.as_deref(),
+            None => nodes.label(node, key),
+        };
+        if selector::selects(&rule.selector, name, before) {
+            scope.add(node);
+        }
+    }
+    scope
+}
+
+fn bookkeep(remembered: &mut RuleHistory, due: &Due<'_>, evaluated: &Evaluated, now: Time) {
+    let summary = &mut remembered.summary;
+    summary.uid.clone_from(&due.rule.uid);
+    summary.spec_hash = due.spec_hash;
+    summary.check_interval = millis(due.rule.check_interval);
+    summary.priority = due.rule.priority;
+    summary.severity = Some(due.rule.severity);
+    summary.last_evaluated = Some(now);
+    summary.pending = evaluated.pending;
+    summary.unknown = evaluated.unknown;
+    if remembered.records.values().any(NodeRecord::is_active) {
+        if summary.spec != due.spec {
+            due.spec.clone_into(&mut summary.spec);
+        }
+    } else {
+        summary.spec.clear();
+    }
+}
+
+/// One rule's evaluation.
+struct Run<'run, 'a> {
+    due: &'run Due<'a>,
+    world: &'run World<'a>,
+    scene: &'run Scene<'run>,
+    standing: &'run Standing,
+    turn: &'run mut Turn,
+    plan: &'run mut Plan,
+}
+
+impl Run<'_, '_> {
+    /// Moves every remembered node on.
+    fn advance_records(&mut self, remembered: &mut RuleHistory, scope: &Bits) {
+        let rule = self.due.rule;
+        let now = self.scene.now;
+        for (name, record) in &mut remembered.records {
+            let Some(node) = self.world.positions.get(name.as_str()).copied() else {
+                continue;
+            };
+            if !record.is_active() {
+                continue;
+            }
+            if !scope.has(node) {
+                if !self.world.inputs.safety.paused {
+                    self.finish(node, record, Happening::Released);
+                }
+                continue;
+            }
+            self.follow_edit(name, node, record);
+            let inputs = condition::explain(
+                &rule.trigger,
+                &self.due.trigger,
+                &remembered.timers,
+                node,
+                self.scene,
+            );
+            if self.recovers(node, record) {
+                remembered.summary.last_recovery = Some(now);
+                self.finish(node, record, Happening::Recovered);
+            } else if record.phase == Phase::Triggered
+                && self.standing.holds.has(node)
+                && now.since(record.acted_at) >= rule.cooldown
+                && !rule.cooldown.is_zero()
+            {
+                record.acted_at = now;
+                record.repeats = record.repeats.saturating_add(1);
+                self.act(node, record, AlertKind::Repeat, inputs);
+            }
+        }
+        let keep = rule.cooldown.max(rule.recovery_cooldown);
+        remembered.records.retain(|_, record| {
+            record.is_active()
+                || now.since(
+                    record
+                        .recovered_at
+                        .unwrap_or(record.acted_at)
+                        .max(record.acted_at),
+                ) < keep
+        });
+    }
+
+    /// After an edit of the rule a triggered node gets the marks of the new text, and loses those it no longer has.
+    fn follow_edit(&mut self, name: &str, node: usize, record: &mut NodeRecord) {
+        if record.spec_hash == self.due.spec_hash && record.dry_run == self.due.rule.dry_run {
+            return;
+        }
+        let old = std::mem::take(&mut record.marks);
+        record.marks = marks::render(self.due, node, self.world);
+        record.spec_hash = self.due.spec_hash;
+        record.dry_run = self.due.rule.dry_run;
+        let kept =
+            |key: &MarkKey| !record.dry_run && record.marks.iter().any(|mark| mark.key == *key);
+        let dropped = old
+            .into_iter()
+            .map(|mark| mark.key)
+            .filter(|key| !kept(key));
+        self.turn
+            .given_up
+            .extend(dropped.map(|key| (name.to_owned(), key)));
+    }
+
+    /// Whether the node recovers now; keeps the timers of recovery.
+    fn recovers(&mut self, node: usize, record: &mut NodeRecord) -> bool {
+        let (holds, started, inputs) = match &self.due.rule.recovery {
+            Some(conditions) => self.recovery_conditions(conditions, node, record),
+            None => self.clearance(node, record),
+        };
+        let rested = record.recovered_at.is_none_or(|recovered| {
+            self.scene.now.since(recovered) >= self.due.rule.recovery_cooldown
+        });
+        if holds && rested && !self.world.inputs.safety.paused {
+            return true;
+        }
+        let phase = if started {
+            Phase::Recovering
+        } else {
+            Phase::Triggered
+        };
+        if phase != record.phase {
+            record.phase = phase;
+            let event = if started {
+                Happening::Recovering
+            } else {
+                Happening::Relapsed
+            };
+            self.plan.decisions.push(
+                self.world
+                    .decision(&self.due.rule.name, node, event, inputs),
+            );
+        }
+        false
+    }
+
+    /// The rule's own recovery conditions: whether they hold, and whether any progress is made.
+    fn recovery_conditions(
+        &self,
+        conditions: &Conditions,
+        node: usize,
+        record: &mut NodeRecord,
+    ) -> (bool, bool, Vec<Input>) {
+        record.recovery.resize(conditions.all.len(), None);
+        let mut inputs = Vec::with_capacity(conditions.all.len());
+        for ((condition, column), timer) in conditions
+            .all
+            .iter()
+            .zip(&self.due.recovery)
+            .zip(&mut record.recovery)
+        {
+            let truth = condition::is_true(&condition.test, *column, self.scene.nodes, node);
+            let true_for = self.tick(timer, truth);
+            inputs.push(Input {
+                test: condition.test.to_string(),
+                seen: condition::seen(
+                    &condition.test,
+                    *column,
+                    self.scene.nodes,
+                    node,
+                    self.scene.now,
+                ),
+                true_for: true_for.map(millis),
+                needed: millis(condition.duration),
+                verdict: condition::verdict_of(condition, true_for, truth),
+            });
+        }
+        let holds = |input: &Input| input.verdict == Verdict::Holds;
+        let moves = |input: &Input| matches!(input.verdict, Verdict::Holds | Verdict::Pending);
+        let (all_hold, any_progress) = match conditions.logic {
+            Logic::And => (inputs.iter().all(holds), inputs.iter().all(moves)),
+            Logic::Or => (inputs.iter().any(holds), inputs.iter().any(moves)),
+        };
+        (all_hold, any_progress, inputs)
+    }
+
+    /// Without recovery conditions: the trigger logic has been false for as long as its longest duration.
+    fn clearance(&self, node: usize, record: &mut NodeRecord) -> (bool, bool, Vec<Input>) {
+        let truth = match (
+            self.standing.now_false.has(node),
+            self.standing.now_true.has(node),
+        ) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            (false, false) => None,
+        };
+        let clear_for = self.tick(&mut record.clear, truth);
+        let needed = self.due.rule.trigger.longest();
+        let holds = truth == Some(true) && clear_for.unwrap_or_default() >= needed;
+        let mut inputs = condition::explain(
+            &self.due.rule.trigger,
+            &self.due.trigger,
+            &crate::timers::Timers::default(),
+            node,
+            self.scene,
+        );
+        for input in &mut inputs {
+            input.needed = millis(needed);
+            input.true_for = None;
+        }
+        (holds, truth == Some(true), inputs)
+    }
+
+    /// Carries a timer on: true counts, false ends, unknown waits. Returns for how long it has been true.
+    fn tick(&self, timer: &mut Option<Timer>, truth: Option<bool>) -> Option<Duration> {
+        let now = self.scene.now;
+        let watched = timer.filter(|timer| timer.since <= now && self.scene.is_watched(timer.seen));
+        *timer = match truth {
+            Some(true) => Some(Timer {
+                since: watched.map_or(now, |timer| timer.since),
+                seen: now,
+            }),
+            Some(false) => None,
+            None => watched,
+        };
+        match truth {
+            Some(true) => timer.map(|timer| now.since(timer.since)),
+            _ => None,
+        }
+    }
+
+    /// Triggers nodes whose conditions hold and that are not triggered.
+    fn trigger_new(&mut self, remembered: &mut RuleHistory) {
+        let rule = self.due.rule;
+        let now = self.scene.now;
+        for node in self.standing.holds.iter() {
+            let name = self.scene.nodes.name(node);
+            let earlier = remembered.records.get(name);
+            let resting = earlier.is_some_and(|record| now.since(record.acted_at) < rule.cooldown);
+            if earlier.is_some_and(NodeRecord::is_active) || resting {
+                continue;
+            }
+            let mut record = NodeRecord {
+                uid: self.scene.nodes.uid(node).to_owned(),
+                phase: Phase::Triggered,
+                triggered_at: now,
+                acted_at: now,
+                repeats: 0,
+                recovered_at: earlier.and_then(|record| record.recovered_at),
+                recovery: Vec::new(),
+                clear: None,
+                marks: Vec::new(),
+                guard: None,
+                admitted: false,
+                jobs: Vec::new(),
+                spec_hash: self.due.spec_hash,
+                dry_run: rule.dry_run,
+                absent: None,
+            };
+            remembered.summary.last_triggered = Some(now);
+            let inputs = condition::explain(
+                &rule.trigger,
+                &self.due.trigger,
+                &remembered.timers,
+                node,
+                self.scene,
+            );
+            self.act(node, &mut record, AlertKind::Trigger, inputs);
+            remembered.records.insert(name.to_owned(), record);
+        }
+    }
+
+    /// Runs the actions: renders the marks and notes the act for the later steps.
+    fn act(&mut self, node: usize, record: &mut NodeRecord, kind: AlertKind, inputs: Vec<Input>) {
+        let old = std::mem::replace(&mut record.marks, marks::render(self.due, node, self.world));
+        let dropped = old.into_iter().map(|mark| mark.key);
+        let name = self.scene.nodes.name(node);
+        let kept = |key: &MarkKey| record.marks.iter().any(|mark| mark.key == *key);
+        self.turn.given_up.extend(
+            dropped
+                .filter(|key| !kept(key))
+                .map(|key| (name.to_owned(), key)),
+        );
+        self.turn.acts.push(Act {
+            rule: self.due.rule.name.clone(),
+            node,
+            kind,
+            inputs,
+            record: record.clone(),
+            actions: None,
+            told: None,
+        });
+    }
+
+    /// Ends the episode of a node of a rule that is still there.
+    fn finish(&mut self, node: usize, record: &mut NodeRecord, event: Happening) {
+        let rule = self.due.rule;
+        let inputs = match &rule.recovery {
+            Some(conditions) => self.recovery_conditions(conditions, node, record).2,
+            None => self.clearance(node, record).2,
+        };
+        let mut ending = Ending {
+            node,
+            name: &rule.name,
+            rule: Some(rule),
+            turn: self.turn,
+            plan: self.plan,
+            world: self.world,
+        };
+        ending.end(record, event, inputs);
+    }
+
+    fn summary(&self, scope: &Bits) -> Evaluated {
+        let mut pending = self.standing.now_true.clone();
+        pending.drop_all(&self.standing.holds);
+        let mut unknown = scope.clone();
+        unknown.drop_all(&self.standing.now_true);
+        unknown.drop_all(&self.standing.now_false);
+        Evaluated {
+            rule: self.due.rule.name.clone(),
+            selected: scope.count(),
+            pending: pending.count(),
+            unknown: unknown.count(),
+            unknown_example: notices::example(self.due, &unknown, self.scene.nodes),
+        }
+    }
+}
+
+/// The end of an episode, however it comes.
+struct Ending<'run, 'a> {
+    node: usize,
+    /// Name of the rule.
+    name: &'run str,
+    /// The rule, unless it is lost.
+    rule: Option<&'run Rule>,
+    turn: &'run mut Turn,
+    plan: &'run mut Plan,
+    world: &'run World<'a>,
+}
+
+impl Ending<'_, '_> {
+    fn end(&mut self, record: &mut NodeRecord, event: Happening, inputs: Vec<Input>) {
+        let now = self.world.inputs.now;
+        let name = self.world.inputs.nodes.name(self.node);
+        let actions = self
+            .rule
+            .map(|rule| rule.recovery_actions.as_slice())
+            .unwrap_or_default();
+        if !record.dry_run {
+            // The keys in the recovery actions, whichever rule set them …
+            for key in actions.iter().flat_map(removed_by) {
+                self.turn.given_up.push((name.to_owned(), key));
+            }
+            // … and on release everything the rule wanted: nobody else would ever remove it.
+            if event == Happening::Released {
+                self.turn.given_up.extend(
+                    record
+                        .marks
+                        .iter()
+                        .map(|mark| (name.to_owned(), mark.key.clone())),
+                );
+            }
+        }
+        self.turn.acts.push(Act {
+            rule: self.name.to_owned(),
+            node: self.node,
+            kind: AlertKind::Recovery,
+            inputs: inputs.clone(),
+            record: record.clone(),
+            actions: Some(actions.to_vec()),
+            told: self.rule.map(|rule| Told {
+                description: rule.description.clone(),
+                severity: rule.severity,
+            }),
+        });
+        self.plan
+            .decisions
+            .push(self.world.decision(self.name, self.node, event, inputs));
+        record.phase = Phase::Idle;
+        record.recovered_at = Some(now);
+        record.marks.clear();
+        record.recovery.clear();
+        record.clear = None;
+        record.guard = None;
+        record.admitted = false;
+        for job in record.jobs.iter_mut().filter(|job| job.end.is_none()) {
+            job.end = Some(JobEnd::Cancelled);
+        }
+        record.jobs.clear();
+    }
+}
+
+/// The marks that a recovery action names. A taint is named by its key alone, whatever its effect.
+fn removed_by(action: &RecoveryAction) -> Vec<MarkKey> {
+    match action {
+        RecoveryAction::RemoveTaint(key) => [
+            crate::rule::TaintEffect::NoSchedule,
+            crate::rule::TaintEffect::PreferNoSchedule,
+            crate::rule::TaintEffect::NoExecute,
+        ]
+        .into_iter()
+        .map(|effect| MarkKey::Taint {
+            key: key.clone(),
+            effect,
+        })
+        .collect(),
+        RecoveryAction::RemoveLabel(keys) => keys
+            .iter()
+            .map(|key| MarkKey::Label { key: key.clone() })
+            .collect(),
+        RecoveryAction::RemoveAnnotation(keys) => keys
+            .iter()
+            .map(|key| MarkKey::Annotation { key: key.clone() })
+            .collect(),
+        RecoveryAction::Uncordon => vec![MarkKey::Cordon],
+        RecoveryAction::Alert(_) => Vec::new(),
+    }
+}
+
+/// Runs the recovery actions for every node that a disabled or deleted rule holds. Waits while paused.
+pub(super) fn release(
+    history: &mut History,
+    retired: &Retired<'_>,
+    world: &World<'_>,
+    turn: &mut Turn,
+    plan: &mut Plan,
+) {
+    let Some(remembered) = history.rules.get_mut(retired.name) else {
+        return;
+    };
+    if !world.inputs.safety.paused {
+        for (name, record) in remembered
+            .records
+            .iter_mut()
+            .filter(|(_, record)| record.is_active())
+        {
+            let Some(node) = world.positions.get(name.as_str()).copied() else {
+                continue;
+            };
+            let mut ending = Ending {
+                node,
+                name: retired.name,
+                rule: retired.rule,
+                turn,
+                plan,
+                world,
+            };
+            ending.end(record, Happening::Released, Vec::new());
+            remembered.summary.last_recovery = Some(world.inputs.now);
+        }
+    }
+    remembered.timers = crate::timers::Timers::default();
+    remembered.summary.pending = 0;
+    remembered.summary.unknown = 0;
+    let active = remembered.records.values().any(NodeRecord::is_active);
+    if !retired.exists && !active {
+        history.rules.remove(retired.name);
+    }
+}

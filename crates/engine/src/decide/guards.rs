@@ -1,0 +1,201 @@
+//! The guards: what may be done to how many nodes.
+
+use crate::bits::Bits;
+use crate::history::{Guard, History, Job, NodeRecord, Task};
+use crate::plan::{AlertKind, Happening, OutOfService, Plan};
+use crate::rule::{Action, Rule};
+
+use super::{Due, Turn, World, selector};
+
+/// Lets the disruptive actions of triggered nodes through, or says what holds them back; starts evictions and drains.
+///
+/// The count is over standing state: nodes that a rule's disruptive action was let through for, nodes that carry or
+/// are about to carry a disruptive mark of ours, and nodes that are cordoned or not ready for any reason. Because
+/// admission is remembered before anything is written, a limit cannot be outrun by a slow API server.
+pub(super) fn admit(
+    history: &mut History,
+    due: &[&Due<'_>],
+    world: &World<'_>,
+    turn: &mut Turn,
+    plan: &mut Plan,
+) {
+    let mut counted = out_of_service(history, world);
+    for due in due {
+        let Some(remembered) = history.rules.get_mut(&due.rule.name) else {
+            continue;
+        };
+        let mut order: Vec<(&String, &mut NodeRecord)> = remembered
+            .records
+            .iter_mut()
+            .filter(|(_, record)| record.is_active())
+            .collect();
+        order.sort_by_key(|(name, record)| (record.triggered_at, (*name).clone()));
+        for (name, record) in order {
+            let Some(node) = world.positions.get(name.as_str()).copied() else {
+                continue;
+            };
+            let was_admitted = record.admitted;
+            let guard = guard(due.rule, record, node, &mut counted, world);
+            note(due.rule, record, (node, guard), world, plan);
+            start_jobs(due.rule, record, (node, was_admitted), world, turn);
+        }
+    }
+    plan.out_of_service = Some(OutOfService {
+        counted: counted.count(),
+        limit: world.inputs.safety.max_nodes.of(world.inputs.nodes.len()),
+    });
+    for act in &mut turn.acts {
+        if let Some(record) = history
+            .rules
+            .get(&act.rule)
+            .and_then(|remembered| remembered.records.get(world.inputs.nodes.name(act.node)))
+            .filter(|record| record.is_active())
+        {
+            act.record = record.clone();
+        }
+    }
+}
+
+/// The guard that holds the node's disruptive actions back; admits the node if there is none.
+fn guard(
+    rule: &Rule,
+    record: &mut NodeRecord,
+    node: usize,
+    counted: &mut Bits,
+    world: &World<'_>,
+) -> Option<Guard> {
+    let nodes = world.inputs.nodes;
+    let safety = world.inputs.safety;
+    if safety.paused {
+        return Some(Guard::Paused);
+    }
+    if rule.dry_run {
+        record.admitted = false;
+        return Some(Guard::DryRun);
+    }
+    if !rule.actions.iter().any(Action::is_disruptive) {
+        record.admitted = false;
+        return None;
+    }
+    if record.admitted {
+        return None;
+    }
+    if nodes.is_ignored(node) {
+        return Some(Guard::Ignored);
+    }
+    if nodes.is_control_plane(node)
+        && !selector::asks_for_control_plane(&rule.selector, nodes.name(node))
+    {
+        return Some(Guard::ControlPlane);
+    }
+    let configured = safety.max_nodes.of(nodes.len());
+    let limit = rule
+        .max_nodes
+        .map_or(configured, |own| own.of(nodes.len()).min(configured));
+    let held = counted.count();
+    if !counted.has(node) && held >= limit {
+        return Some(Guard::MaxNodes {
+            limit,
+            counted: held,
+        });
+    }
+    counted.add(node);
+    record.admitted = true;
+    None
+}
+
+/// Keeps the guard in the record and says so when it is a new one, or gone.
+fn note(
+    rule: &Rule,
+    record: &mut NodeRecord,
+    (node, guard): (usize, Option<Guard>),
+    world: &World<'_>,
+    plan: &mut Plan,
+) {
+    let event = match (&record.guard, &guard) {
+        (Some(old), Some(new)) if old.is_like(new) => return,
+        (None, None) => return,
+        (_, Some(_)) => Happening::Held,
+        (Some(_), None) => Happening::Admitted,
+    };
+    let mut decision = world.decision(&rule.name, node, event, Vec::new());
+    decision.guard.clone_from(&guard);
+    plan.decisions.push(decision);
+    record.guard = guard;
+}
+
+/// Gives the evictions and drains that this run of the actions asks for.
+fn start_jobs(
+    rule: &Rule,
+    record: &mut NodeRecord,
+    (node, was_admitted): (usize, bool),
+    world: &World<'_>,
+    turn: &Turn,
+) {
+    let ran = turn
+        .acts
+        .iter()
+        .any(|act| act.node == node && act.rule == rule.name && act.kind != AlertKind::Recovery);
+    if !record.admitted || (!ran && was_admitted) {
+        return;
+    }
+    for action in &rule.actions {
+        let task = match action {
+            Action::Evict(evict) => Task::Evict(evict.clone()),
+            Action::Drain(drain) => Task::Drain(drain.clone()),
+            Action::Taint(_)
+            | Action::Label(_)
+            | Action::Annotation(_)
+            | Action::Cordon
+            | Action::Alert(_) => continue,
+        };
+        if record
+            .jobs
+            .iter()
+            .any(|job| job.end.is_none() && job.task == task)
+        {
+            continue;
+        }
+        record
+            .jobs
+            .retain(|job| job.end.is_none() || job.task != task);
+        record.jobs.push(Job {
+            task,
+            started: world.inputs.now,
+            pods: Vec::new(),
+            end: None,
+        });
+    }
+}
+
+/// The nodes that count against the limits.
+fn out_of_service(history: &History, world: &World<'_>) -> Bits {
+    let nodes = world.inputs.nodes;
+    let mut counted = Bits::from_fn(nodes.len(), |node| {
+        nodes.is_unschedulable(node) || !nodes.is_ready(node)
+    });
+    for remembered in history.rules.values() {
+        for (name, record) in &remembered.records {
+            if record.admitted
+                && record.is_active()
+                && let Some(node) = world.positions.get(name.as_str())
+            {
+                counted.add(*node);
+            }
+        }
+    }
+    for (name, ledger) in &history.ledgers {
+        let Some(node) = world.positions.get(name.as_str()).copied() else {
+            continue;
+        };
+        let holds = ledger.marks.iter().any(|owned| {
+            owned.mark.key.is_disruptive()
+                && (owned.leaving.is_none()
+                    || super::marks::stands(nodes, node, &owned.mark.key).is_some())
+        });
+        if holds {
+            counted.add(node);
+        }
+    }
+    counted
+}

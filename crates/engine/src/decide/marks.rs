@@ -1,0 +1,228 @@
+//! Marks on nodes: what triggered rules want, what stands there, what is ours.
+//!
+//! Level-based: every evaluation compares the three, so a mark that was lost is set again, one that another rule
+//! still wants stays, and one that we did not set is never touched.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::history::{History, Ledger, Mark, MarkKey, Owned};
+use crate::node::Nodes;
+use crate::plan::{NodeChange, Plan};
+use crate::rule::Action;
+use crate::time::Time;
+
+use super::notices::metrics_of;
+use super::{Due, Facts, Place, Turn, World};
+
+/// How long a removed mark is watched: a write that was on its way when the mark was given up can still land.
+pub(super) const LINGER: Duration = Duration::from_mins(1);
+
+/// The marks that a rule's actions put on a node, with rendered values.
+pub(super) fn render(due: &Due<'_>, node: usize, world: &World<'_>) -> Vec<Mark> {
+    let metrics = metrics_of(due, node);
+    let facts = Facts {
+        rule: due.rule,
+        node: world.inputs.nodes.name(node),
+        now: world.inputs.now,
+        metrics: &metrics,
+    };
+    let text = |template: &str, place| world.inputs.render.value(template, &facts, place);
+    let mut marks: Vec<Mark> = Vec::new();
+    let mut put = |key: MarkKey, value: String| {
+        // Of two actions with the same mark the later one counts, as in a script.
+        marks.retain(|mark| mark.key != key);
+        marks.push(Mark { key, value });
+    };
+    for action in &due.rule.actions {
+        match action {
+            Action::Taint(taint) => put(
+                MarkKey::Taint {
+                    key: taint.key.clone(),
+                    effect: taint.effect,
+                },
+                text(&taint.value, Place::Taint),
+            ),
+            Action::Label(pairs) => {
+                for (key, value) in pairs {
+                    put(
+                        MarkKey::Label { key: key.clone() },
+                        text(value, Place::Label),
+                    );
+                }
+            }
+            Action::Annotation(pairs) => {
+                for (key, value) in pairs {
+                    put(
+                        MarkKey::Annotation { key: key.clone() },
+                        text(value, Place::Annotation),
+                    );
+                }
+            }
+            Action::Cordon | Action::Drain(_) => put(MarkKey::Cordon, String::new()),
+            Action::Evict(_) | Action::Alert(_) => {}
+        }
+    }
+    marks
+}
+
+/// What stands on the node under this key.
+pub(super) fn stands<'a>(nodes: &'a Nodes, node: usize, key: &MarkKey) -> Option<&'a str> {
+    match key {
+        MarkKey::Taint { key, effect } => nodes
+            .taints(node)
+            .iter()
+            .find(|taint| *taint.key == **key && taint.effect == Some(*effect))
+            .map(|taint| &*taint.value),
+        MarkKey::Label { key } => nodes.label(node, key),
+        MarkKey::Annotation { key } => nodes.annotation(node, key),
+        MarkKey::Cordon => nodes.is_unschedulable(node).then_some(""),
+    }
+}
+
+/// Brings the ledgers up to date and plans the writes. While paused nothing is written and nothing is forgotten.
+pub(super) fn reconcile(history: &mut History, world: &World<'_>, turn: &Turn, plan: &mut Plan) {
+    if world.inputs.safety.paused {
+        return;
+    }
+    let mut desired = desired(history);
+    let mut given_up: BTreeMap<&str, Vec<&MarkKey>> = BTreeMap::new();
+    for (node, key) in &turn.given_up {
+        given_up.entry(node).or_default().push(key);
+    }
+    let mut names: Vec<String> = desired
+        .keys()
+        .chain(history.ledgers.keys())
+        .cloned()
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let Some(node) = world.positions.get(name.as_str()).copied() else {
+            continue;
+        };
+        let mut ledger = history.ledgers.remove(&name).unwrap_or_default();
+        world.inputs.nodes.uid(node).clone_into(&mut ledger.uid);
+        let mut balance = Balance {
+            nodes: world.inputs.nodes,
+            node,
+            now: world.inputs.now,
+            ledger: &mut ledger,
+        };
+        let given_up = given_up
+            .get(name.as_str())
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let change = balance.settle(&desired.remove(&name).unwrap_or_default(), given_up);
+        if !ledger.marks.is_empty() {
+            history.ledgers.insert(name, ledger);
+        }
+        plan.changes.extend(change);
+    }
+}
+
+/// The marks wanted on each node. Of rules that want the same taint key, label or annotation, the one with the
+/// smaller priority number wins, and of equals the first by name; a disruptive mark counts once it was let through.
+fn desired(history: &History) -> BTreeMap<String, Vec<Mark>> {
+    let mut rules: Vec<_> = history.rules.iter().collect();
+    rules.sort_by_key(|(name, rule)| (rule.summary.priority, name.as_str()));
+    let mut desired: BTreeMap<String, Vec<Mark>> = BTreeMap::new();
+    for (_, rule) in rules {
+        for (node, record) in rule
+            .records
+            .iter()
+            .filter(|(_, record)| record.is_active() && !record.dry_run)
+        {
+            let wanted = desired.entry(node.clone()).or_default();
+            let settled = wanted.len();
+            for mark in record
+                .marks
+                .iter()
+                .filter(|mark| record.admitted || !mark.key.is_disruptive())
+            {
+                if !wanted[..settled]
+                    .iter()
+                    .any(|winner| winner.key.rivals(&mark.key))
+                {
+                    wanted.push(mark.clone());
+                }
+            }
+        }
+    }
+    desired
+}
+
+/// One node's books.
+struct Balance<'a> {
+    nodes: &'a Nodes,
+    node: usize,
+    now: Time,
+    ledger: &'a mut Ledger,
+}
+
+impl Balance<'_> {
+    fn settle(&mut self, desired: &[Mark], given_up: &[&MarkKey]) -> Option<NodeChange> {
+        let set: Vec<Mark> = desired
+            .iter()
+            .filter(|mark| self.lacks(mark))
+            .cloned()
+            .collect();
+        let wanted = |key: &MarkKey| desired.iter().any(|mark| mark.key == *key);
+        // A rule that lost a conflict must not leave its own form of the mark beside the winner's.
+        let outdone =
+            |key: &MarkKey| !wanted(key) && desired.iter().any(|mark| mark.key.rivals(key));
+        let mut unset = Vec::new();
+        let (nodes, node, now) = (self.nodes, self.node, self.now);
+        self.ledger.marks.retain_mut(|owned| {
+            if wanted(&owned.mark.key) {
+                return true;
+            }
+            if given_up.contains(&&owned.mark.key) || outdone(&owned.mark.key) {
+                owned.leaving.get_or_insert(now);
+            }
+            let ours_stands =
+                stands(nodes, node, &owned.mark.key) == Some(owned.mark.value.as_str());
+            match owned.leaving {
+                // Left by a rule that does not remove it: ours for as long as nobody else touches it.
+                None => ours_stands,
+                Some(since) => {
+                    let first = since == now;
+                    if ours_stands || first {
+                        unset.push(owned.clone());
+                    }
+                    ours_stands || now.since(since) < LINGER
+                }
+            }
+        });
+        (!set.is_empty() || !unset.is_empty()).then(|| NodeChange {
+            node: self.nodes.name(self.node).to_owned(),
+            uid: self.nodes.uid(self.node).to_owned(),
+            set,
+            unset,
+        })
+    }
+
+    /// Whether a wanted mark has to be written; takes it into the ledger unless someone else set it so.
+    fn lacks(&mut self, mark: &Mark) -> bool {
+        let stands = stands(self.nodes, self.node, &mark.key);
+        let entry = self
+            .ledger
+            .marks
+            .iter_mut()
+            .find(|owned| owned.mark.key == mark.key);
+        let lacks = stands != Some(mark.value.as_str());
+        match entry {
+            Some(owned) => {
+                owned.leaving = None;
+                owned.mark.value.clone_from(&mark.value);
+            }
+            None if lacks => self.ledger.marks.push(Owned {
+                mark: mark.clone(),
+                previous: stands.map(str::to_owned),
+                leaving: None,
+            }),
+            None => {}
+        }
+        lacks
+    }
+}
