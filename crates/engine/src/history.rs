@@ -33,6 +33,14 @@ pub struct RuleHistory {
     pub records: BTreeMap<String, NodeRecord>,
 }
 
+impl RuleHistory {
+    /// Brings the number of nodes with work under way up to date.
+    pub fn count_jobs(&mut self) {
+        let busy = |record: &&NodeRecord| record.jobs.iter().any(|job| job.end.is_none());
+        self.summary.jobs = self.records.values().filter(busy).count();
+    }
+}
+
 /// The part of a rule's history that every run needs, also for rules that are not due.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,6 +63,9 @@ pub struct RuleSummary {
     pub unknown: usize,
     /// Nodes on the way to a trigger at the last evaluation.
     pub pending: usize,
+    /// Nodes with an eviction or drain under way, which goes on also when the rule is not due.
+    #[serde(default)]
+    pub jobs: usize,
     /// When a node triggered last.
     pub last_triggered: Option<Time>,
     /// When a node recovered last.
@@ -99,7 +110,7 @@ pub struct NodeRecord {
     /// Evictions and drains under way or done in this episode.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<Job>,
-    /// Hash of the spec that `marks` come from.
+    /// Hash of the spec that `marks` come from; [`RESTORED`] if they come from a status.
     #[serde(default)]
     pub spec_hash: u64,
     /// Whether the rule only pretends.
@@ -109,6 +120,9 @@ pub struct NodeRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent: Option<Time>,
 }
+
+/// `spec_hash` of a record that was restored from a status: its marks are taken over as they are.
+pub const RESTORED: u64 = 0;
 
 /// How long a node that is missing from the snapshot is remembered: shell-operator's cache can lose an object
 /// that still exists, and forgetting our marks on it would leave them there for ever.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::bits::Bits;
-use crate::history::{History, JobEnd, Ledger, MarkKey, NodeRecord, Phase, RuleHistory, Timer};
+use crate::history::{
+    History, JobEnd, Ledger, MarkKey, NodeRecord, Phase, RESTORED, RuleHistory, Timer,
+};
 use crate::plan::{AlertKind, Evaluated, Happening, Input, Plan, Verdict};
 use crate::rule::{Conditions, Logic, RecoveryAction, Rule};
 use crate::time::{Time, millis};
@@ -185,6 +187,10 @@ impl Run<'_, '_> {
     /// After an edit of the rule a triggered node gets the marks of the new text, and loses those it no longer has.
     fn follow_edit(&mut self, name: &str, node: usize, record: &mut NodeRecord) {
         if record.spec_hash == self.due.spec_hash && record.dry_run == self.due.rule.dry_run {
+            return;
+        }
+        if record.spec_hash == RESTORED {
+            record.spec_hash = self.due.spec_hash;
             return;
         }
         let old = std::mem::take(&mut record.marks);

@@ -135,6 +135,9 @@ pub fn decide(history: &mut History, inputs: &Inputs<'_>) -> Plan {
     guards::admit(history, &due, &world, &mut turn, &mut plan);
     marks::reconcile(history, &world, &turn, &mut plan);
     notices::write(history, &due, &world, turn, &mut plan);
+    for remembered in history.rules.values_mut() {
+        remembered.count_jobs();
+    }
     plan
 }
 

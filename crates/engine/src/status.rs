@@ -1,0 +1,369 @@
+//! What is published about a rule, made from history, and history made from what was published.
+//!
+//! Nothing in a status moves while nothing happens: no ages, no counters, no readings. An idle cluster is not
+//! written to.
+
+use crate::history::{
+    Guard, History, Mark, MarkKey, NodeRecord, Owned, Phase as RecordPhase, RESTORED, RuleHistory,
+};
+use crate::plan::Evaluated;
+use crate::rule::{NodeStatus, TaintEffect};
+use crate::spec::{
+    GuardDetail, Mark as PublishedMark, MarkKind, NodeDetail, NodePhase, OwnedMark, Phase,
+    RuleStatus, StatusCondition,
+};
+use crate::time::Time;
+
+/// The most nodes listed with details. 2,000 details of about 300 bytes stay well below what etcd takes.
+pub const MAX_DETAILS: usize = 2_000;
+
+/// How a rule stands, besides its nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing<'a> {
+    /// It is evaluated.
+    Evaluated(&'a Evaluated),
+    /// It is disabled; what it held is released, unless `waiting`.
+    Disabled {
+        /// The emergency stop keeps what it held.
+        waiting: bool,
+    },
+    /// It cannot be evaluated, for these reasons.
+    Invalid(&'a [String]),
+}
+
+/// The status of one rule. `published` is the status that the API server shows; from it come the times at which
+/// conditions last changed.
+pub fn of(
+    name: &str,
+    generation: i64,
+    standing: &Standing<'_>,
+    history: &History,
+    (published, now): (Option<&RuleStatus>, Time),
+) -> RuleStatus {
+    let empty = RuleHistory::default();
+    let remembered = history.rules.get(name).unwrap_or(&empty);
+    let active: Vec<(&String, &NodeRecord)> = remembered
+        .records
+        .iter()
+        .filter(|(_, record)| record.is_active() && record.absent.is_none())
+        .collect();
+    let observed_generation = (generation > 0).then_some(generation);
+    let mut conditions = conditions(standing, &active);
+    for condition in &mut conditions {
+        let before = published.and_then(|status| {
+            status
+                .conditions
+                .iter()
+                .find(|old| old.kind == condition.kind)
+        });
+        let unchanged = before.filter(|before| before.status == condition.status);
+        condition.last_transition_time = Some(
+            unchanged
+                .and_then(|before| before.last_transition_time)
+                .unwrap_or(now),
+        );
+        condition.observed_generation = observed_generation;
+    }
+    RuleStatus {
+        phase: Some(match standing {
+            Standing::Evaluated(_) => Phase::Active,
+            Standing::Disabled { .. } => Phase::Inactive,
+            Standing::Invalid(_) => Phase::Error,
+        }),
+        triggered_nodes: active.iter().map(|(name, _)| (*name).clone()).collect(),
+        last_triggered: remembered.summary.last_triggered,
+        last_recovery: remembered.summary.last_recovery,
+        last_error: match standing {
+            Standing::Invalid(problems) => Some(problems.join("; ")),
+            Standing::Evaluated(_) | Standing::Disabled { .. } => None,
+        },
+        conditions,
+        observed_generation,
+        nodes: details(&active, history),
+    }
+}
+
+fn condition(kind: &str, status: NodeStatus, reason: &str, message: String) -> StatusCondition {
+    StatusCondition {
+        kind: kind.to_owned(),
+        status,
+        observed_generation: None,
+        last_transition_time: None,
+        reason: reason.to_owned(),
+        message,
+    }
+}
+
+fn conditions(standing: &Standing<'_>, active: &[(&String, &NodeRecord)]) -> Vec<StatusCondition> {
+    let valid = match standing {
+        Standing::Invalid(problems) => condition(
+            "Valid",
+            NodeStatus::False,
+            "InvalidSpec",
+            problems.join("; "),
+        ),
+        Standing::Evaluated(_) | Standing::Disabled { .. } => {
+            condition("Valid", NodeStatus::True, "Accepted", String::new())
+        }
+    };
+    vec![
+        valid,
+        data_available(standing),
+        actions_allowed(active),
+        ready(standing),
+    ]
+}
+
+fn data_available(standing: &Standing<'_>) -> StatusCondition {
+    match standing {
+        Standing::Evaluated(Evaluated {
+            unknown: 0,
+            selected,
+            ..
+        }) => {
+            let message = if *selected == 0 {
+                "the selector matches no node".to_owned()
+            } else {
+                String::new()
+            };
+            condition("DataAvailable", NodeStatus::True, "Complete", message)
+        }
+        Standing::Evaluated(evaluated) => {
+            let example = evaluated
+                .unknown_example
+                .as_ref()
+                .map_or_else(String::new, |(node, test, reason)| {
+                    format!("; first {node}: {test} is unknown ({reason})")
+                });
+            let message = format!(
+                "{} of {} nodes cannot be decided{example}",
+                evaluated.unknown, evaluated.selected
+            );
+            condition("DataAvailable", NodeStatus::False, "Unknown", message)
+        }
+        Standing::Disabled { .. } | Standing::Invalid(_) => condition(
+            "DataAvailable",
+            NodeStatus::Unknown,
+            "NotEvaluated",
+            String::new(),
+        ),
+    }
+}
+
+fn actions_allowed(active: &[(&String, &NodeRecord)]) -> StatusCondition {
+    let mut held = active
+        .iter()
+        .filter_map(|(name, record)| record.guard.as_ref().map(|guard| (*name, guard)));
+    match held.next() {
+        Some((name, guard)) => {
+            let more = held.count();
+            let others = if more == 0 {
+                String::new()
+            } else {
+                format!(" and {more} more")
+            };
+            let message = format!("{name}{others}: {guard}");
+            condition(
+                "ActionsAllowed",
+                NodeStatus::False,
+                &reason_word(guard),
+                message,
+            )
+        }
+        None => condition(
+            "ActionsAllowed",
+            NodeStatus::True,
+            "NothingHeld",
+            String::new(),
+        ),
+    }
+}
+
+/// The guard's name as a condition's reason, which has to start with a capital.
+fn reason_word(guard: &Guard) -> String {
+    let word = guard.word();
+    word[..1].to_ascii_uppercase() + &word[1..]
+}
+
+fn ready(standing: &Standing<'_>) -> StatusCondition {
+    match standing {
+        Standing::Evaluated(_) => condition("Ready", NodeStatus::True, "Evaluated", String::new()),
+        Standing::Disabled { waiting: false } => condition(
+            "Ready",
+            NodeStatus::False,
+            "Disabled",
+            "metadata.enabled is false".to_owned(),
+        ),
+        Standing::Disabled { waiting: true } => condition(
+            "Ready",
+            NodeStatus::False,
+            "Disabled",
+            "metadata.enabled is false; nodes stay as they are while safety.paused is set"
+                .to_owned(),
+        ),
+        Standing::Invalid(_) => condition(
+            "Ready",
+            NodeStatus::False,
+            "InvalidSpec",
+            "the rule is not evaluated; nodes it holds stay as they are".to_owned(),
+        ),
+    }
+}
+
+fn details(active: &[(&String, &NodeRecord)], history: &History) -> Vec<NodeDetail> {
+    let detail = |(name, record): &(&String, &NodeRecord)| NodeDetail {
+        name: (*name).clone(),
+        uid: record.uid.clone(),
+        phase: match record.phase {
+            RecordPhase::Triggered | RecordPhase::Idle => NodePhase::Triggered,
+            RecordPhase::Recovering => NodePhase::Recovering,
+        },
+        triggered_at: Some(record.triggered_at),
+        acted_at: Some(record.acted_at),
+        repeats: record.repeats,
+        guard: record.guard.as_ref().map(|guard| GuardDetail {
+            name: guard.word().to_owned(),
+            message: guard.to_string(),
+        }),
+        admitted: record.admitted,
+        marks: record.marks.iter().map(publish).collect(),
+        owned: history
+            .ledgers
+            .get(name.as_str())
+            .map(|ledger| {
+                ledger
+                    .marks
+                    .iter()
+                    .filter(|owned| owned.leaving.is_none())
+                    .map(publish_owned)
+                    .collect()
+            })
+            .unwrap_or_default(),
+    };
+    // Those that hold something come first: they are what a rebuild must not miss.
+    let mut order: Vec<&(&String, &NodeRecord)> = active.iter().collect();
+    order.sort_by_key(|(name, record)| (!record.admitted, (*name).clone()));
+    order.truncate(MAX_DETAILS);
+    order.sort_by_key(|(name, _)| (*name).clone());
+    order.into_iter().map(detail).collect()
+}
+
+fn parts(key: &MarkKey) -> (MarkKind, String, Option<TaintEffect>) {
+    match key {
+        MarkKey::Taint { key, effect } => (MarkKind::Taint, key.clone(), Some(*effect)),
+        MarkKey::Label { key } => (MarkKind::Label, key.clone(), None),
+        MarkKey::Annotation { key } => (MarkKind::Annotation, key.clone(), None),
+        MarkKey::Cordon => (MarkKind::Cordon, String::new(), None),
+    }
+}
+
+fn publish(mark: &Mark) -> PublishedMark {
+    let (kind, key, effect) = parts(&mark.key);
+    PublishedMark {
+        kind,
+        key,
+        value: mark.value.clone(),
+        effect,
+    }
+}
+
+fn publish_owned(owned: &Owned) -> OwnedMark {
+    let (kind, key, effect) = parts(&owned.mark.key);
+    OwnedMark {
+        kind,
+        key,
+        value: owned.mark.value.clone(),
+        effect,
+        previous: owned.previous.clone(),
+    }
+}
+
+fn key_of(kind: MarkKind, key: &str, effect: Option<TaintEffect>) -> Option<MarkKey> {
+    let key = key.to_owned();
+    match (kind, effect) {
+        (MarkKind::Taint, Some(effect)) => Some(MarkKey::Taint { key, effect }),
+        (MarkKind::Taint, None) => None,
+        (MarkKind::Label, _) => Some(MarkKey::Label { key }),
+        (MarkKind::Annotation, _) => Some(MarkKey::Annotation { key }),
+        (MarkKind::Cordon, _) => Some(MarkKey::Cordon),
+    }
+}
+
+/// Puts what a rule's status says into an empty history: after the state directory was lost, nothing is released
+/// that was held, nothing is done twice, and what was ours stays ours. Timers and evictions under way are lost:
+/// a trigger may come later, an eviction is taken up again with the next run of the actions.
+pub fn restore(history: &mut History, rule: &str, uid: &str, status: &RuleStatus) {
+    let remembered = history.rules.entry(rule.to_owned()).or_default();
+    uid.clone_into(&mut remembered.summary.uid);
+    remembered.summary.last_triggered = status.last_triggered;
+    remembered.summary.last_recovery = status.last_recovery;
+    for detail in &status.nodes {
+        let Some(triggered_at) = detail.triggered_at else {
+            continue;
+        };
+        remembered
+            .records
+            .insert(detail.name.clone(), record(detail, triggered_at));
+        let owned: Vec<Owned> = detail
+            .owned
+            .iter()
+            .filter_map(|owned| {
+                let key = key_of(owned.kind, &owned.key, owned.effect)?;
+                let mark = Mark {
+                    key,
+                    value: owned.value.clone(),
+                };
+                Some(Owned {
+                    mark,
+                    previous: owned.previous.clone(),
+                    leaving: None,
+                })
+            })
+            .collect();
+        if !owned.is_empty() {
+            let ledger = history.ledgers.entry(detail.name.clone()).or_default();
+            ledger.uid.clone_from(&detail.uid);
+            for owned in owned {
+                if ledger
+                    .marks
+                    .iter()
+                    .all(|known| known.mark.key != owned.mark.key)
+                {
+                    ledger.marks.push(owned);
+                }
+            }
+        }
+    }
+}
+
+fn record(detail: &NodeDetail, triggered_at: Time) -> NodeRecord {
+    NodeRecord {
+        uid: detail.uid.clone(),
+        phase: RecordPhase::Triggered,
+        triggered_at,
+        acted_at: detail.acted_at.unwrap_or(triggered_at),
+        repeats: detail.repeats,
+        recovered_at: None,
+        recovery: Vec::new(),
+        clear: None,
+        marks: detail
+            .marks
+            .iter()
+            .filter_map(|mark| {
+                Some(Mark {
+                    key: key_of(mark.kind, &mark.key, mark.effect)?,
+                    value: mark.value.clone(),
+                })
+            })
+            .collect(),
+        guard: None,
+        admitted: detail.admitted,
+        jobs: Vec::new(),
+        spec_hash: RESTORED,
+        dry_run: detail
+            .guard
+            .as_ref()
+            .is_some_and(|guard| guard.name == Guard::DryRun.word()),
+        absent: None,
+    }
+}
