@@ -1,0 +1,319 @@
+//! Text forms: `printf`, rounding, durations, HTML.
+
+use crate::error::Problem;
+use crate::limits;
+use crate::value::{Val, View};
+
+/// Widest field and most digits that `printf` accepts.
+const WIDTH: usize = 200;
+
+/// One `%…` of a format.
+#[derive(Debug, Default)]
+struct Verb {
+    left: bool,
+    zero: bool,
+    plus: bool,
+    blank: bool,
+    width: usize,
+    precision: Option<usize>,
+    letter: char,
+}
+
+/// Formats as Go's `Sprintf` and Python's `%` do where they agree.
+pub(crate) fn printf(format: &str, arguments: &[Val<'_>]) -> Result<String, Problem> {
+    let mut out = String::new();
+    let mut arguments = arguments.iter();
+    let mut rest = format;
+    while let Some(i) = rest.find('%') {
+        out.push_str(&rest[..i]);
+        if let Some(behind) = rest[i + 1..].strip_prefix('%') {
+            out.push('%');
+            rest = behind;
+            continue;
+        }
+        let (verb, behind) = verb(&rest[i + 1..]).ok_or_else(|| {
+            Problem::Value(format!(
+                "bad format {format:?}: expected a verb such as %s, %d or %.1f behind %"
+            ))
+        })?;
+        rest = behind;
+        let argument = arguments
+            .next()
+            .ok_or_else(|| Problem::Value(format!("the format {format:?} needs more values")))?;
+        out.push_str(&verb.apply(argument)?);
+        if out.len() > limits::OUTPUT_BYTES {
+            return Err(Problem::OutputTooLarge);
+        }
+    }
+    out.push_str(rest);
+    if arguments.next().is_some() {
+        return Err(Problem::Value(format!(
+            "the format {format:?} needs fewer values"
+        )));
+    }
+    Ok(out)
+}
+
+fn verb(text: &str) -> Option<(Verb, &str)> {
+    let mut verb = Verb::default();
+    let behind_flags = text.trim_start_matches(|c| match c {
+        '-' => {
+            verb.left = true;
+            true
+        }
+        '0' => {
+            verb.zero = true;
+            true
+        }
+        '+' => {
+            verb.plus = true;
+            true
+        }
+        ' ' => {
+            verb.blank = true;
+            true
+        }
+        '#' => true,
+        _ => false,
+    });
+    let (width, mut rest) = digits(behind_flags)?;
+    verb.width = width.unwrap_or(0);
+    if let Some(behind) = rest.strip_prefix('.') {
+        let (precision, behind) = digits(behind)?;
+        verb.precision = Some(precision.unwrap_or(0));
+        rest = behind;
+    }
+    verb.letter = rest.chars().next()?;
+    let known = "svdifFgGqrtxXeEc".contains(verb.letter);
+    known.then(|| (verb, &rest[1..]))
+}
+
+fn digits(text: &str) -> Option<(Option<usize>, &str)> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    if end == 0 {
+        return Some((None, text));
+    }
+    let number = text[..end].parse().ok().filter(|n| *n <= WIDTH)?;
+    Some((Some(number), &text[end..]))
+}
+
+impl Verb {
+    fn apply(&self, value: &Val<'_>) -> Result<String, Problem> {
+        if value.is_nothing() {
+            return Ok(self.pad(String::new(), false));
+        }
+        let text = value.print(limits::OUTPUT_BYTES);
+        match self.letter {
+            's' | 'v' | 't' => Ok(self.pad(self.cut(text), false)),
+            'q' | 'r' => Ok(self.pad(format!("{:?}", self.cut(text)), false)),
+            'c' => Ok(self.pad(text.chars().take(1).collect(), false)),
+            _ => self.number(value),
+        }
+    }
+
+    fn number(&self, value: &Val<'_>) -> Result<String, Problem> {
+        let number = value.number().ok_or_else(|| {
+            let (letter, kind) = (self.letter, value.kind());
+            Problem::Value(format!("%{letter} needs a number, found {kind}"))
+        })?;
+        let text = match self.letter {
+            'd' | 'i' => number.int().to_string(),
+            'x' => sign_and(number.int(), |n| format!("{n:x}")),
+            'X' => sign_and(number.int(), |n| format!("{n:X}")),
+            'f' | 'F' => format!("{:.*}", self.precision.unwrap_or(6), number.float()),
+            'e' | 'E' => format!("{:.*e}", self.precision.unwrap_or(6), number.float()),
+            _ => number.to_string(),
+        };
+        let sign = match (text.starts_with('-'), self.plus, self.blank) {
+            (false, true, _) => "+",
+            (false, false, true) => " ",
+            _ => "",
+        };
+        Ok(self.pad(format!("{sign}{text}"), true))
+    }
+
+    fn cut(&self, text: String) -> String {
+        match self.precision {
+            Some(most) => text.chars().take(most).collect(),
+            None => text,
+        }
+    }
+
+    fn pad(&self, text: String, number: bool) -> String {
+        let missing = self.width.saturating_sub(text.chars().count());
+        if missing == 0 {
+            return text;
+        }
+        if self.left {
+            return text + &" ".repeat(missing);
+        }
+        if self.zero && number {
+            let digits = text.trim_start_matches(['-', '+', ' ']);
+            let sign = &text[..text.len() - digits.len()];
+            return format!("{sign}{}{digits}", "0".repeat(missing));
+        }
+        " ".repeat(missing) + &text
+    }
+}
+
+fn sign_and(number: i128, digits: impl Fn(u128) -> String) -> String {
+    let sign = if number < 0 { "-" } else { "" };
+    format!("{sign}{}", digits(number.unsigned_abs()))
+}
+
+/// Rounds like Python: on the exact binary value, ties to even.
+pub(crate) fn round(value: f64, digits: i128, method: &str) -> Option<f64> {
+    let digits = i32::try_from(digits.clamp(-30, 30)).unwrap_or(0);
+    let scale = 10_f64.powi(digits);
+    let scaled = value * scale;
+    match method {
+        // What is out of range has no fraction to round.
+        _ if !scaled.is_finite() => Some(value),
+        "common" if digits >= 0 => {
+            let digits = usize::try_from(digits).unwrap_or(0);
+            format!("{value:.digits$}").parse().ok()
+        }
+        "common" => Some(scaled.round_ties_even() / scale),
+        "floor" => Some(scaled.floor() / scale),
+        "ceil" => Some(scaled.ceil() / scale),
+        _ => None,
+    }
+}
+
+/// Seconds as `1d2h3m4s`; below a second as `0s`.
+pub(crate) fn duration(seconds: f64) -> String {
+    let sign = if seconds <= -1.0 { "-" } else { "" };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative; saturates"
+    )]
+    let whole = seconds.abs() as u64;
+    let parts = [
+        (whole / 86_400, 'd'),
+        (whole / 3_600 % 24, 'h'),
+        (whole / 60 % 60, 'm'),
+        (whole % 60, 's'),
+    ];
+    let text: String = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, unit)| format!("{count}{unit}"))
+        .collect();
+    if text.is_empty() {
+        return "0s".to_owned();
+    }
+    format!("{sign}{text}")
+}
+
+/// Which characters are replaced in HTML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Html {
+    /// Asked for in the template: the five that Go and Jinja replace.
+    Asked,
+    /// Whole output: also back-quote and `=`, so that a value is safe in an unquoted attribute.
+    Automatic,
+}
+
+pub(crate) fn escape(text: &str, html: Html) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 8);
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&#34;"),
+            '\'' => out.push_str("&#39;"),
+            '`' if html == Html::Automatic => out.push_str("&#96;"),
+            '=' if html == Html::Automatic => out.push_str("&#61;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Upper case at the start of every word; the rest in lower case.
+pub(crate) fn title(text: &str) -> String {
+    let mut inside = false;
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if inside {
+            out.extend(c.to_lowercase());
+        } else {
+            out.extend(c.to_uppercase());
+        }
+        inside = c.is_alphanumeric() || c == '\'';
+    }
+    out
+}
+
+/// Upper case at the start, lower case behind it.
+pub(crate) fn capitalize(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(chars.flat_map(char::to_lowercase)).collect()
+}
+
+/// Cuts like Jinja: at a word, with `end` behind, and not for a few characters.
+pub(crate) fn truncate(
+    text: &str,
+    length: usize,
+    at_word: bool,
+    end: &str,
+    leeway: usize,
+) -> String {
+    if text.chars().count() <= length.saturating_add(leeway) {
+        return text.to_owned();
+    }
+    let kept = length.saturating_sub(end.chars().count());
+    let cut: String = text.chars().take(kept).collect();
+    let cut = match cut.rsplit_once(' ') {
+        Some((words, _)) if at_word => words,
+        _ => &cut,
+    };
+    format!("{cut}{end}")
+}
+
+/// Percent encoding for a part of a URL.
+pub(crate) fn url_encode(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// JSON of a value, compact.
+pub(crate) fn json(value: &Val<'_>) -> String {
+    let mut out = String::new();
+    write_json(value, &mut out, 32);
+    out
+}
+
+fn write_json(value: &Val<'_>, out: &mut String, depth: usize) {
+    match value.view() {
+        View::List(items) if matches!(value, Val::List(_)) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                if out.len() > limits::OUTPUT_BYTES || depth == 0 {
+                    return;
+                }
+                out.push_str(if i > 0 { "," } else { "" });
+                write_json(&item, out, depth - 1);
+            }
+            out.push(']');
+        }
+        View::Text(text) => out.push_str(&serde_json::Value::from(text).to_string()),
+        View::Missing | View::Null => out.push_str("null"),
+        _ => match value {
+            Val::Data(data) => out.push_str(&data.to_string()),
+            other => out.push_str(&other.print(limits::OUTPUT_BYTES)),
+        },
+    }
+}
