@@ -1,1 +1,31 @@
-//! What must survive between two runs, and the alert outbox.
+//! What must survive between two runs of the hooks, and the alert outbox: one `SQLite` file in the state directory.
+//!
+//! Any number of hook processes may use it at a time, and any of them may be killed at any instruction: what a
+//! transaction wrote is there in full or not at all. Nothing here decides, and nothing here reads the clock.
+//!
+//! ```text
+//! open ──▶ Store ──summaries──▶ (network, elsewhere) ──begin──▶ Transaction: load, save, queue, count, commit
+//!   └─ place, aside: the files; lock, creation, setting a damaged file aside
+//! schema: tables and their version     documents: writes only the rows that differ
+//! ```
+//!
+//! The parts of a history lie where their rate of change puts them: what changes in every run is in narrow rows of
+//! its own, so that an idle run writes nothing and a busy one little.
+
+mod aside;
+mod counter;
+mod documents;
+mod error;
+mod open;
+mod outbox;
+mod place;
+mod schema;
+mod store;
+mod transaction;
+
+pub use counter::Counter;
+pub use error::StateError;
+pub use open::{Notice, Opened};
+pub use outbox::{Delivery, DeliveryState, OutboxCounts, OutboxFilter, QueuedAlert};
+pub use store::Store;
+pub use transaction::Transaction;

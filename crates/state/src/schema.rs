@@ -1,0 +1,64 @@
+//! The tables.
+//!
+//! | table | one row | changes |
+//! |---|---|---|
+//! | `rule` | what changes with most evaluations of a rule | often, narrow |
+//! | `detail` | the rest of a rule's summary, JSON | seldom |
+//! | `timers` | timers of a rule | with the readings |
+//! | `record` | a node under a rule, JSON | with transitions and jobs |
+//! | `ledger` | what was set on a node, JSON | with transitions |
+//! | `roster` | the numbers of all nodes; one row | with nodes |
+//! | `alert` | an alert, JSON; ids are never used twice | |
+//! | `delivery` | one alert on its way to one channel: `pending`, `done` or `dead` | |
+//! | `counter` | a count since the state was made, labels as a JSON object | |
+//! | `note` | a small text by key | |
+//!
+//! JSON is read back leniently, so a field may be added with a default; everything else is a new version.
+
+use rusqlite::Connection;
+
+/// Kept in `PRAGMA user_version`; 0 is a file that was never finished.
+pub(crate) const VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE rule(
+    name TEXT PRIMARY KEY, last_evaluated INTEGER, unknown INTEGER NOT NULL, pending INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE detail(rule TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE timers(rule TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE record(rule TEXT, node TEXT, body TEXT NOT NULL, PRIMARY KEY(rule, node)) WITHOUT ROWID;
+CREATE TABLE ledger(node TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE roster(id INTEGER PRIMARY KEY CHECK(id = 1), body BLOB NOT NULL);
+CREATE TABLE alert(
+    id INTEGER PRIMARY KEY AUTOINCREMENT, queued INTEGER NOT NULL, rule TEXT NOT NULL, node TEXT NOT NULL,
+    kind TEXT NOT NULL, severity TEXT NOT NULL, body TEXT NOT NULL
+);
+CREATE TABLE delivery(
+    alert INTEGER NOT NULL, channel TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
+    next_attempt INTEGER NOT NULL, last_error TEXT, PRIMARY KEY(alert, channel)
+) WITHOUT ROWID;
+CREATE INDEX delivery_open ON delivery(state, next_attempt) WHERE state <> 'done';
+CREATE TABLE counter(
+    name TEXT, labels TEXT, value INTEGER NOT NULL, PRIMARY KEY(name, labels)
+) WITHOUT ROWID;
+CREATE TABLE note(key TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+";
+
+pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Makes the tables in the transaction that is under way.
+pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(TABLES)?;
+    connection.execute_batch(&format!("PRAGMA user_version = {VERSION}"))
+}
+
+/// Whether there is anything at all in the database.
+pub(crate) fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT NOT EXISTS(SELECT * FROM sqlite_schema)",
+        [],
+        |row| row.get(0),
+    )
+}

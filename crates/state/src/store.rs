@@ -1,0 +1,149 @@
+//! Reads that need no transaction, and the small transactions of evictions.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+
+use ng_engine::history::{NodeRecord, RuleSummary};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+
+use crate::counter::{self, Counter};
+use crate::documents::RECORDS;
+use crate::error::StateError;
+use crate::outbox::{self, OutboxCounts, OutboxFilter, QueuedAlert};
+use crate::place::Place;
+use crate::transaction::{self, Transaction};
+
+/// Pages in the log before it is copied into the database. The first process to open the state reads the whole log:
+/// this keeps it at 256 KiB, a fraction of a millisecond.
+const CHECKPOINT_PAGES: u32 = 64;
+
+/// The state of one state directory, open in this process.
+#[derive(Debug)]
+pub struct Store {
+    // Closed before the lock ends, as fields are dropped in this order.
+    connection: Connection,
+    _lock: File,
+    place: Place,
+    ready_to_write: bool,
+}
+
+impl Store {
+    pub(crate) fn new(connection: Connection, lock: File, place: Place) -> Self {
+        Self {
+            connection,
+            _lock: lock,
+            place,
+            ready_to_write: false,
+        }
+    }
+
+    /// The database file.
+    pub fn path(&self) -> PathBuf {
+        self.place.database()
+    }
+
+    /// The summaries of all rules, by name.
+    pub fn summaries(&self) -> Result<BTreeMap<String, RuleSummary>, StateError> {
+        transaction::summaries(&self.connection, &self.place)
+    }
+
+    /// All counters, by name and labels.
+    pub fn counters(&self) -> Result<Vec<Counter>, StateError> {
+        counter::list(&self.connection, &self.place)
+    }
+
+    /// A small text that was noted under a key.
+    pub fn note(&self, key: &str) -> Result<Option<String>, StateError> {
+        transaction::note(&self.connection, &self.place, key)
+    }
+
+    /// Alerts in the outbox, oldest first.
+    pub fn outbox(&self, filter: OutboxFilter) -> Result<Vec<QueuedAlert>, StateError> {
+        outbox::list(&self.connection, &self.place, filter)
+    }
+
+    /// How many deliveries are open.
+    pub fn outbox_counts(&self) -> Result<OutboxCounts, StateError> {
+        outbox::counts(&self.connection, &self.place)
+    }
+
+    /// Begins a transaction; no other process can begin one until it ends. Dropped without
+    /// [`Transaction::commit`], it leaves no trace.
+    pub fn begin(&mut self) -> Result<Transaction<'_>, StateError> {
+        self.prepare_to_write()?;
+        let inner = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(StateError::database("begin a transaction", &self.place))?;
+        Ok(Transaction::new(inner, &self.place))
+    }
+
+    /// Changes the record of one node under one rule, in a transaction of its own that is on disk on return.
+    /// `None` if there is no such record (any more): then `change` is not called.
+    pub fn update_jobs<T>(
+        &mut self,
+        rule: &str,
+        node: &str,
+        change: impl FnOnce(&mut NodeRecord) -> T,
+    ) -> Result<Option<T>, StateError> {
+        let mut transaction = self.begin()?;
+        let Some(mut record) = transaction.record(rule, node)? else {
+            return Ok(None);
+        };
+        let outcome = change(&mut record);
+        transaction.put_record(rule, node, &record)?;
+        transaction.commit()?;
+        Ok(Some(outcome))
+    }
+
+    /// Reads need none of this.
+    fn prepare_to_write(&mut self) -> Result<(), StateError> {
+        if !self.ready_to_write {
+            // NORMAL: a killed process loses nothing. What a power failure must not take is synced by commit.
+            self.connection
+                .execute_batch(&format!(
+                    "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}"
+                ))
+                .map_err(StateError::database("begin a transaction", &self.place))?;
+            self.ready_to_write = true;
+        }
+        Ok(())
+    }
+}
+
+impl Transaction<'_> {
+    fn record(&self, rule: &str, node: &str) -> Result<Option<NodeRecord>, StateError> {
+        let body: Option<String> = self
+            .inner
+            .query_row(
+                "SELECT body FROM record WHERE rule = ?1 AND node = ?2",
+                [rule, node],
+                |row| row.get(0),
+            )
+            .optional()
+            .map_err(StateError::database("read a record", self.place))?;
+        body.map(|body| serde_json::from_str(&body))
+            .transpose()
+            .map_err(StateError::damaged(RECORDS.row((rule, node)), self.place))
+    }
+
+    fn put_record(
+        &mut self,
+        rule: &str,
+        node: &str,
+        record: &NodeRecord,
+    ) -> Result<(), StateError> {
+        let body =
+            serde_json::to_string(record).map_err(StateError::encode(RECORDS.row((rule, node))))?;
+        let changed = self
+            .inner
+            .execute(
+                "UPDATE record SET body = ?3 WHERE rule = ?1 AND node = ?2 AND body <> ?3",
+                [rule, node, &body],
+            )
+            .map_err(StateError::database("write a record", self.place))?;
+        self.durable |= changed > 0;
+        Ok(())
+    }
+}

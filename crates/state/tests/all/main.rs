@@ -1,0 +1,6 @@
+//! The store as its callers see it, against real files and real processes.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a failure ends the test")]
+
+mod store;
+mod support;
