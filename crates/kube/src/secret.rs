@@ -24,10 +24,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Replaces everything that may be a token: long unbroken runs of its characters that are no path.
+/// Replaces everything that may be a token, so that the text of a foreign program can be shown.
 pub(crate) fn hide_tokens(text: &str) -> String {
-    /// Shorter words are names and numbers; bearer tokens in use are longer.
-    const TOKEN_LENGTH: usize = 24;
     let is_token_char = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -39,15 +37,19 @@ pub(crate) fn hide_tokens(text: &str) -> String {
             continue;
         }
         let word = &rest[..run];
-        let is_path = word.starts_with('/') || word.starts_with("./") || word.starts_with("../");
-        if word.len() >= TOKEN_LENGTH && !is_path {
-            out.push_str("[hidden]");
-        } else {
-            out.push_str(word);
-        }
+        out.push_str(if may_be_token(word) { "[hidden]" } else { word });
         rest = &rest[run..];
     }
     out
+}
+
+/// Long words with a long part: host names, API versions and paths have short ones.
+fn may_be_token(word: &str) -> bool {
+    const WORD: usize = 20;
+    const PART: usize = 16;
+    let is_path = word.starts_with('/') || word.starts_with("./") || word.starts_with("../");
+    let longest = word.split(['.', '/']).map(str::len).max();
+    !is_path && word.len() >= WORD && longest >= Some(PART)
 }
 
 /// At most `limit` characters of one line, for the end of an error message.
@@ -77,11 +79,16 @@ mod tests {
                 "token eyJhbGciOiJSUzI1NiIsImtpZCI6 bad",
                 "token [hidden] bad",
             ),
-            ("AWS_KEY=AKIAABCDEFGHIJKLMNOPQRST", "AWS_[hidden]"),
+            ("AWS_KEY=AKIAABCDEFGHIJKLMNOPQRST", "[hidden]"),
             (
                 "open /home/somebody/.aws/credentials: no such file",
                 "open /home/somebody/.aws/credentials: no such file",
             ),
+            (
+                "https://sts.eu-central-1.amazonaws.com refused",
+                "https://sts.eu-central-1.amazonaws.com refused",
+            ),
+            ("join abcdef.0123456789abcdef", "join [hidden]"),
             ("größe 12", "größe 12"),
         ];
         for (text, expected) in table {
