@@ -67,7 +67,7 @@ impl<'a> Interpreter<'a> {
             F::Default => Ok(default(subject, rest)),
             F::Len => len(subject),
             F::Index => self.index(subject, rest),
-            F::Slice => self.slice(subject, rest),
+            F::Slice => slice(subject, rest),
             F::First => self.get(subject, &Val::int(0)),
             F::Last => self.get(subject, &Val::Number(Number::Int(-1))),
             F::Items | F::Keys | F::Values => entries(function, subject),
@@ -135,27 +135,6 @@ impl<'a> Interpreter<'a> {
             value = self.get(&value, key)?;
         }
         Ok(value)
-    }
-
-    fn slice(&mut self, subject: &Val<'a>, bounds: &[Val<'a>]) -> Outcome<Val<'a>> {
-        let range = |length: usize| {
-            let from = bound(argument(bounds, 0), length, 0);
-            let to = bound(argument(bounds, 1), length, length);
-            from..to.max(from)
-        };
-        match subject.view() {
-            View::List(items) => {
-                let range = range(items.len());
-                Ok(Val::list(range.filter_map(|i| items.get(i)).collect()))
-            }
-            View::Text(text) => {
-                let range = range(text.chars().count());
-                let cut: String = text.chars().skip(range.start).take(range.len()).collect();
-                Ok(Val::text(cut))
-            }
-            View::Missing | View::Null => Ok(Val::Missing),
-            _ => Err(wrong("a text or a list to slice", subject)),
-        }
     }
 
     fn concat(&mut self, function: F, values: &[Val<'a>]) -> Outcome<Val<'a>> {
@@ -266,6 +245,27 @@ impl<'a> Interpreter<'a> {
     }
 }
 
+fn slice<'a>(subject: &Val<'a>, bounds: &[Val<'a>]) -> Outcome<Val<'a>> {
+    let range = |length: usize| {
+        let from = bound(argument(bounds, 0), length, 0);
+        let to = bound(argument(bounds, 1), length, length);
+        from..to.max(from)
+    };
+    match subject.view() {
+        View::List(items) => {
+            let range = range(items.len());
+            Ok(Val::list(range.filter_map(|i| items.get(i)).collect()))
+        }
+        View::Text(text) => {
+            let range = range(text.chars().count());
+            let cut: String = text.chars().skip(range.start).take(range.len()).collect();
+            Ok(Val::text(cut))
+        }
+        View::Missing | View::Null => Ok(Val::Missing),
+        _ => Err(wrong("a text or a list to slice", subject)),
+    }
+}
+
 /// The argument at `index`, or nothing.
 fn argument<'v, 'a>(values: &'v [Val<'a>], index: usize) -> &'v Val<'a> {
     values.get(index).unwrap_or(&Val::Missing)
@@ -279,13 +279,13 @@ fn compare<'a>(function: F, left: &Val<'a>, right: &Val<'a>) -> Outcome<Val<'a>>
     let order = match (left.view(), right.view()) {
         (View::Missing | View::Null, _) | (_, View::Missing | View::Null) => None,
         (View::Text(left), View::Text(right)) => Some(left.cmp(right)),
-        _ => match (left.number(), right.number()) {
-            (Some(left), Some(right)) => left.order(right),
-            _ => {
+        _ => {
+            let (Some(a), Some(b)) = (left.number(), right.number()) else {
                 let message = format!("cannot compare {} with {}", left.kind(), right.kind());
                 return Err(Problem::Value(message));
-            }
-        },
+            };
+            a.order(b)
+        }
     };
     // Nothing is neither more nor less than anything.
     let Some(order) = order else {
@@ -349,10 +349,10 @@ fn bound(value: &Val<'_>, length: usize, otherwise: usize) -> usize {
 
 fn entries<'a>(function: F, subject: &Val<'a>) -> Outcome<Val<'a>> {
     let View::Map(map) = subject.view() else {
-        return match subject.is_nothing() {
-            true => Ok(Val::Missing),
-            false => Err(wrong("a map", subject)),
-        };
+        if subject.is_nothing() {
+            return Ok(Val::Missing);
+        }
+        return Err(wrong("a map", subject));
     };
     let entry = |(key, value): (&'a String, &'a serde_json::Value)| match function {
         F::Keys => Val::text(key.as_str()),

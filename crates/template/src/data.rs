@@ -96,7 +96,7 @@ mod tests {
         for (value, want) in [
             (80.0, json!(80)),
             (-0.0, json!(0)),
-            (f64::from(91.256_f32), json!(91.256)),
+            (91.256_000_04, json!(91.256)),
             (0.1 + 0.2, json!(0.3)),
             (1e-9, json!(0)),
             (f64::NAN, Value::Null),

@@ -1,8 +1,8 @@
 //! Tells the dialect of a template from its tags.
 
-use crate::Dialect;
 use crate::error::{Fault, Problem, line_and_column};
 use crate::functions::GO_FUNCTIONS;
+use crate::{Dialect, limits};
 
 /// What one tag says about the dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,13 @@ pub(crate) fn dialect(text: &str) -> Result<Dialect, Fault> {
     let mut first: Option<(Dialect, usize)> = None;
     let mut suggested = None;
     let mut raw = false;
-    for (at, inside, kind) in (Tags { text, at: 0 }) {
+    let tags = Tags {
+        text,
+        at: 0,
+        unclosed: Vec::new(),
+    };
+    // A template with more tags is refused later.
+    for (at, inside, kind) in tags.take(limits::TAGS) {
         let word = inside.trim_matches(|c: char| c == '-' || c.is_whitespace());
         if kind == b'%' && matches!(word, "raw" | "endraw") {
             raw = word == "raw";
@@ -54,6 +60,8 @@ pub(crate) fn dialect(text: &str) -> Result<Dialect, Fault> {
 struct Tags<'t> {
     text: &'t str,
     at: usize,
+    /// Kinds of tags that nothing closes from here on: looking again would take quadratic time.
+    unclosed: Vec<u8>,
 }
 
 impl<'t> Iterator for Tags<'t> {
@@ -68,13 +76,14 @@ impl<'t> Iterator for Tags<'t> {
             let inside = &self.text[open + 2..];
             let escaped = kind == b'{' && is_escaped(self.text, open);
             self.at = open + 2;
-            if escaped {
+            if escaped || self.unclosed.contains(&kind) {
                 continue;
             }
             if let Some((length, close)) = extent(inside, kind) {
                 self.at = open + 2 + length + close;
                 return Some((open, &inside[..length], kind));
             }
+            self.unclosed.push(kind);
         }
     }
 }
@@ -119,14 +128,18 @@ pub(crate) fn outside_quotes(text: &str, mark: &str) -> Option<usize> {
     let mut quote = None;
     let mut escaped = false;
     for (i, c) in text.char_indices() {
-        match quote {
-            Some(_) if escaped => escaped = false,
-            Some(open) if c == '\\' && open != '`' => escaped = true,
-            Some(open) if c == open => quote = None,
-            Some(_) => {}
-            None if text[i..].starts_with(mark) => return Some(i),
-            None if matches!(c, '"' | '\'' | '`') => quote = Some(c),
-            None => {}
+        if let Some(open) = quote {
+            if escaped {
+                escaped = false;
+            } else if c == '\\' && open != '`' {
+                escaped = true;
+            } else if c == open {
+                quote = None;
+            }
+        } else if text[i..].starts_with(mark) {
+            return Some(i);
+        } else if matches!(c, '"' | '\'' | '`') {
+            quote = Some(c);
         }
     }
     None

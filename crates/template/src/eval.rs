@@ -125,7 +125,7 @@ impl<'a> Interpreter<'a> {
         };
         let mut warning = format!("`{path}` has no value");
         if self.dialect == Dialect::Go && self.meant_outer(path) {
-            warning.push_str(&format!(" inside this block, `${path}` is probably meant"));
+            warning = format!("{warning} inside this block, `${path}` is probably meant");
         }
         if self.warnings.len() < WARNINGS && !self.warnings.contains(&warning) {
             self.warnings.push(warning);
@@ -232,9 +232,12 @@ impl<'a> Interpreter<'a> {
             View::List(items) => items.iter().map(|value| (None, value)).collect(),
             View::Map(map) => {
                 let keys_only = each.style == LoopStyle::Stay;
-                let value = |key: &'a str, value: &'a Value| match keys_only {
-                    true => Val::text(key),
-                    false => Val::Data(value),
+                let value = |key: &'a str, value: &'a Value| {
+                    if keys_only {
+                        Val::text(key)
+                    } else {
+                        Val::Data(value)
+                    }
                 };
                 let mut rounds: Vec<_> = map
                     .iter()

@@ -9,6 +9,10 @@ const WIDTH: usize = 200;
 
 /// One `%…` of a format.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "these are the flags of printf"
+)]
 struct Verb {
     left: bool,
     zero: bool,
@@ -197,11 +201,12 @@ pub(crate) fn duration(seconds: f64) -> String {
         (whole / 60 % 60, 'm'),
         (whole % 60, 's'),
     ];
-    let text: String = parts
+    let text = parts
         .iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, unit)| format!("{count}{unit}"))
-        .collect();
+        .fold(String::new(), |text, (count, unit)| {
+            format!("{text}{count}{unit}")
+        });
     if text.is_empty() {
         return "0s".to_owned();
     }
@@ -276,6 +281,8 @@ pub(crate) fn truncate(
     format!("{cut}{end}")
 }
 
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+
 /// Percent encoding for a part of a URL.
 pub(crate) fn url_encode(text: &str) -> String {
     let mut out = String::new();
@@ -283,7 +290,8 @@ pub(crate) fn url_encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            out.push('%');
+            out.extend([byte >> 4, byte & 15].map(|digit| char::from(HEX[usize::from(digit)])));
         }
     }
     out

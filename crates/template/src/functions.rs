@@ -226,18 +226,27 @@ impl Function {
         use Function as F;
         match self {
             F::Print | F::Println | F::Concat => (0, usize::MAX),
-            F::And | F::Or | F::Printf => (1, usize::MAX),
+            F::And | F::Or | F::Printf | F::Index => (1, usize::MAX),
             F::Eq => (2, usize::MAX),
-            F::Index => (1, usize::MAX),
-            F::Slice => (1, 3),
             F::Choose | F::Replace => (3, 3),
-            F::Default => (1, 3),
+            F::Slice | F::Default | F::RoundPython => (1, 3),
             F::Truncate => (1, 5),
-            F::RoundPython => (1, 3),
             F::Round | F::Join | F::Int | F::Float | F::ToJson | F::Split | F::Trim => (1, 2),
-            F::Ne | F::Lt | F::Le | F::Gt | F::Ge | F::In | F::StartsWith | F::EndsWith => (2, 2),
-            F::Add | F::Subtract | F::Multiply | F::Divide | F::FloorDivide | F::Modulo => (2, 2),
-            F::IncludeZero => (2, 2),
+            F::Ne
+            | F::Lt
+            | F::Le
+            | F::Gt
+            | F::Ge
+            | F::In
+            | F::StartsWith
+            | F::EndsWith
+            | F::Add
+            | F::Subtract
+            | F::Multiply
+            | F::Divide
+            | F::FloorDivide
+            | F::Modulo
+            | F::IncludeZero => (2, 2),
             _ => (1, 1),
         }
     }

@@ -19,8 +19,8 @@ pub(crate) fn parse(text: &str) -> Result<Body, Fault> {
     };
     let (body, end) = parser.body(None)?;
     match end {
-        End::OfText => Ok(body),
-        End::Else(at) | End::ElseIf(_, at) | End::End(at) => {
+        Stop::Text => Ok(body),
+        Stop::Else(at) | Stop::ElseIf(_, at) | Stop::End(at) => {
             Err(syntax(at, "this tag belongs to no open block"))
         }
     }
@@ -31,8 +31,8 @@ fn syntax(at: usize, message: &str) -> Fault {
 }
 
 /// What ended the body of a block, and where.
-enum End {
-    OfText,
+enum Stop {
+    Text,
     End(usize),
     Else(usize),
     ElseIf(Expr, usize),
@@ -47,7 +47,7 @@ struct Parser<'p> {
 
 impl<'p> Parser<'p> {
     /// Reads up to the tag that ends a body; `opened` is the tag that opened it.
-    fn body(&mut self, opened: Option<(&str, usize)>) -> Result<(Body, End), Fault> {
+    fn body(&mut self, opened: Option<(&str, usize)>) -> Result<(Body, Stop), Fault> {
         let mut body = Body::new();
         while let Some((at, piece)) = self.pieces.next() {
             let tag = match piece {
@@ -68,7 +68,7 @@ impl<'p> Parser<'p> {
             }
         }
         match opened {
-            None => Ok((body, End::OfText)),
+            None => Ok((body, Stop::Text)),
             Some((name, at)) => {
                 let message = format!("`{name}` is not closed, expected {{{{ end }}}}");
                 Err(syntax(at, &message))
@@ -76,21 +76,21 @@ impl<'p> Parser<'p> {
         }
     }
 
-    fn ending(&mut self, tag: &'p Tag) -> Result<Option<End>, Fault> {
+    fn ending(&mut self, tag: &'p Tag) -> Result<Option<Stop>, Fault> {
         let mut cursor = cursor(tag);
         if cursor.eat_word("end") {
             cursor.finish()?;
-            return Ok(Some(End::End(tag.at)));
+            return Ok(Some(Stop::End(tag.at)));
         }
         if !cursor.eat_word("else") {
             return Ok(None);
         }
         if cursor.eat_word("if") {
             let condition = self.whole_pipeline(&mut cursor)?;
-            return Ok(Some(End::ElseIf(condition, tag.at)));
+            return Ok(Some(Stop::ElseIf(condition, tag.at)));
         }
         cursor.finish()?;
-        Ok(Some(End::Else(tag.at)))
+        Ok(Some(Stop::Else(tag.at)))
     }
 
     fn tag(&mut self, tag: &'p Tag) -> Result<Option<Kind>, Fault> {
@@ -153,9 +153,9 @@ impl<'p> Parser<'p> {
                 return Err(too_many_branches(at));
             }
             match end {
-                End::ElseIf(condition, _) => next = Some(condition),
-                End::Else(_) => otherwise = self.last_body("if", at)?,
-                End::End(_) | End::OfText => {}
+                Stop::ElseIf(condition, _) => next = Some(condition),
+                Stop::Else(_) => otherwise = self.last_body("if", at)?,
+                Stop::End(_) | Stop::Text => {}
             }
         }
         Ok(Kind::If {
@@ -168,9 +168,9 @@ impl<'p> Parser<'p> {
         self.variables.extend(name.clone());
         let (body, end) = self.body(Some(("with", at)))?;
         let otherwise = match end {
-            End::Else(_) => self.last_body("with", at)?,
-            End::ElseIf(_, at) => return Err(syntax(at, "expected {{ else }} or {{ end }}")),
-            End::End(_) | End::OfText => Body::new(),
+            Stop::Else(_) => self.last_body("with", at)?,
+            Stop::ElseIf(_, at) => return Err(syntax(at, "expected {{ else }} or {{ end }}")),
+            Stop::End(_) | Stop::Text => Body::new(),
         };
         Ok(Kind::With(Box::new(With {
             value,
@@ -181,15 +181,15 @@ impl<'p> Parser<'p> {
     }
 
     fn range(&mut self, at: usize, cursor: &mut Cursor<'p>) -> Result<Kind, Fault> {
-        let (key, value) = self.range_variables(cursor)?;
+        let (key, value) = Self::range_variables(cursor)?;
         let source = self.whole_pipeline(cursor)?;
         self.variables.extend(key.clone());
         self.variables.extend(value.clone());
         let (body, end) = self.body(Some(("range", at)))?;
         let otherwise = match end {
-            End::Else(_) => self.last_body("range", at)?,
-            End::ElseIf(_, at) => return Err(syntax(at, "expected {{ else }} or {{ end }}")),
-            End::End(_) | End::OfText => Body::new(),
+            Stop::Else(_) => self.last_body("range", at)?,
+            Stop::ElseIf(_, at) => return Err(syntax(at, "expected {{ else }} or {{ end }}")),
+            Stop::End(_) | Stop::Text => Body::new(),
         };
         let (condition, style) = (None, LoopStyle::Enter);
         let each = Each {
@@ -207,16 +207,13 @@ impl<'p> Parser<'p> {
     /// The body behind `else`, which only `end` may close.
     fn last_body(&mut self, word: &str, at: usize) -> Result<Body, Fault> {
         match self.body(Some((word, at)))? {
-            (body, End::End(_) | End::OfText) => Ok(body),
-            (_, End::Else(at) | End::ElseIf(_, at)) => Err(syntax(at, "expected {{ end }}")),
+            (body, Stop::End(_) | Stop::Text) => Ok(body),
+            (_, Stop::Else(at) | Stop::ElseIf(_, at)) => Err(syntax(at, "expected {{ end }}")),
         }
     }
 
     /// `$v :=` or `$k, $v :=` of a `range`.
-    fn range_variables(
-        &mut self,
-        cursor: &mut Cursor<'p>,
-    ) -> Result<(Option<String>, Option<String>), Fault> {
+    fn range_variables(cursor: &mut Cursor<'p>) -> Result<(Option<String>, Option<String>), Fault> {
         if let Some(name) = declared(cursor, 2, ":=") {
             return Ok((None, Some(name)));
         }
@@ -348,8 +345,8 @@ impl<'p> Parser<'p> {
                     segments,
                 })
             }
-            other => {
-                return Err(syntax(at, &format!("expected a value, found {other}")));
+            Token::Operator(other) => {
+                return Err(syntax(at, &format!("expected a value, found `{other}`")));
             }
         };
         while let Some(name) = touching_field(cursor) {

@@ -151,19 +151,15 @@ impl Lowering<'_> {
         loop {
             let condition = self.condition(current)?;
             branches.push((condition, self.template(current.template.as_ref())?));
-            match current.inverse.as_ref().and_then(chained_if) {
-                Some(next) => {
-                    self.advance();
-                    current = next;
-                }
-                None => {
-                    let otherwise = self.template(current.inverse.as_ref())?;
-                    return Ok(Kind::If {
-                        branches,
-                        otherwise,
-                    });
-                }
-            }
+            let Some(next) = current.inverse.as_ref().and_then(chained_if) else {
+                let otherwise = self.template(current.inverse.as_ref())?;
+                return Ok(Kind::If {
+                    branches,
+                    otherwise,
+                });
+            };
+            self.advance();
+            current = next;
         }
     }
 

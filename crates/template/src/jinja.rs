@@ -171,9 +171,10 @@ impl<'p> Parser<'p> {
             return Err(cursor.expected("`in`"));
         }
         let source = expression::without_condition(cursor)?;
-        let condition = match cursor.eat_word("if") {
-            true => Some(expression::without_condition(cursor)?),
-            false => None,
+        let condition = if cursor.eat_word("if") {
+            Some(expression::without_condition(cursor)?)
+        } else {
+            None
         };
         cursor.finish()?;
         let (key, value) = match second {

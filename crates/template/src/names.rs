@@ -78,14 +78,16 @@ impl Names {
                 self.expr(key, top);
             }
             Expr::List(parts) | Expr::Call(_, parts) => {
-                parts.iter().for_each(|part| self.expr(part, top));
+                for part in parts {
+                    self.expr(part, top);
+                }
             }
             Expr::Path(path) => match (&path.base, path.segments.first()) {
-                (Base::Name(name), _) => self.add(name),
-                (Base::Root | Base::Context(_), Some(name)) => self.add(name),
-                (Base::Root, None) => self.everything = true,
+                (Base::Name(name), _) | (Base::Root | Base::Context(_), Some(name)) => {
+                    self.add(name);
+                }
                 (Base::Context(0), None) => self.everything |= top,
-                (Base::Context(_), None) => self.everything = true,
+                (Base::Root | Base::Context(_), None) => self.everything = true,
                 (Base::Variable(_) | Base::Local(..), _) => {}
             },
         }

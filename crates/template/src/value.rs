@@ -240,7 +240,7 @@ fn write(value: &Val<'_>, out: &mut String, limit: usize, depth: usize) {
         View::Missing | View::Null => {}
         View::Bool(flag) => out.push_str(if flag { "true" } else { "false" }),
         View::Number(number) => match value {
-            Val::Rounded(float) => out.push_str(&format!("{float:?}")),
+            Val::Rounded(float) => out.push_str(&python_float(*float)),
             _ => out.push_str(&number.to_string()),
         },
         View::Text(text) => out.push_str(text),
@@ -255,6 +255,14 @@ fn write(value: &Val<'_>, out: &mut String, limit: usize, depth: usize) {
             }
         }
     }
+}
+
+/// A float as Python prints it, but never with an exponent.
+fn python_float(float: f64) -> String {
+    if float.fract() == 0.0 {
+        return format!("{float:.1}");
+    }
+    float.to_string()
 }
 
 /// A map prints as `key: value, key: value`.

@@ -1,5 +1,7 @@
 //! No template, however odd, panics, overflows the stack or runs for long.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
+
 use ng_template::{Dialect, Escape, Template};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -30,112 +32,22 @@ fn try_all(text: &str, data: &Value) {
     }
 }
 
+/// What templates are made of.
+#[rustfmt::skip]
+const PIECES: &[&str] = &[
+    "{{", "}}", "{{#", "{{/", "{{{", "}}}", "{{~", "~}}", "{{- ", " -}}", "{%", "%}", "{%-",
+    "-%}", "{#", "#}", "{{!", "{{!--", "--}}", "{{/*", "*/}}", "\\", "\\{{", "\"", "'", "`", "(",
+    ")", "[", "]", "{", "}", "|", ".", "..", "../", "./", "$", ":=", "=", "==", "!=", "<", ">",
+    "+", "-", "*", "/", "//", "%", "~", ",", ":", "@", "@root", "@index", "this", "if", "each",
+    "with", "unless", "range", "end", "else", "elif", "endif", "for", "endfor", "in", "is", "not",
+    "and", "or", "set", "raw", "endraw", "loop", "a", "nodeName", "actions", "metrics", "0",
+    "1.5", "99999999999999999999", "upper", "printf", "round", "len", "default", "join", " ", " ",
+    "\n", "\r\n", "é", "\u{1F600}", "%s", "%5.2f", "as |x i|", "=true", "null", "true",
+];
+
 /// Pieces that templates are made of, in any order.
 fn soup() -> impl Strategy<Value = String> {
-    let pieces = prop::sample::select(vec![
-        "{{",
-        "}}",
-        "{{#",
-        "{{/",
-        "{{{",
-        "}}}",
-        "{{~",
-        "~}}",
-        "{{- ",
-        " -}}",
-        "{%",
-        "%}",
-        "{%-",
-        "-%}",
-        "{#",
-        "#}",
-        "{{!",
-        "{{!--",
-        "--}}",
-        "{{/*",
-        "*/}}",
-        "\\",
-        "\\{{",
-        "\"",
-        "'",
-        "`",
-        "(",
-        ")",
-        "[",
-        "]",
-        "{",
-        "}",
-        "|",
-        ".",
-        "..",
-        "../",
-        "./",
-        "$",
-        ":=",
-        "=",
-        "==",
-        "!=",
-        "<",
-        ">",
-        "+",
-        "-",
-        "*",
-        "/",
-        "//",
-        "%",
-        "~",
-        ",",
-        ":",
-        "@",
-        "@root",
-        "@index",
-        "this",
-        "if",
-        "each",
-        "with",
-        "unless",
-        "range",
-        "end",
-        "else",
-        "elif",
-        "endif",
-        "for",
-        "endfor",
-        "in",
-        "is",
-        "not",
-        "and",
-        "or",
-        "set",
-        "raw",
-        "endraw",
-        "loop",
-        "a",
-        "nodeName",
-        "actions",
-        "metrics",
-        "0",
-        "1.5",
-        "99999999999999999999",
-        "upper",
-        "printf",
-        "round",
-        "len",
-        "default",
-        "join",
-        " ",
-        " ",
-        "\n",
-        "\r\n",
-        "é",
-        "\u{1F600}",
-        "%s",
-        "%5.2f",
-        "as |x i|",
-        "=true",
-        "null",
-        "true",
-    ]);
+    let pieces = prop::sample::select(PIECES.to_vec());
     prop::collection::vec(pieces, 0..40).prop_map(|pieces| pieces.concat())
 }
 
@@ -174,6 +86,8 @@ fn mutated() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_text_is_safe(text in "(?s).{0,120}") {
         try_all(&text, &file()["data"]);
@@ -196,82 +110,89 @@ proptest! {
     }
 }
 
-/// Templates built to hurt: deep, long, slow, or growing.
+fn nested(open: &str, close: &str, depth: usize) -> String {
+    format!("{}x{}", open.repeat(depth), close.repeat(depth))
+}
+
+fn tag(open: &str, inside: &str, count: usize, close: &str) -> String {
+    format!("{open}{}{close}", inside.repeat(count))
+}
+
+/// Templates that would take a deep stack.
+fn deep() -> Vec<String> {
+    vec![
+        nested("{{#if a}}", "{{/if}}", 3000),
+        nested("{{#if a}}", "{{/if}}", 17),
+        nested("{{ if .a }}", "{{ end }}", 3000),
+        nested("{% if a %}", "{% endif %}", 3000),
+        tag("{{#if a}}", "{{else if b}}", 4000, "{{/if}}"),
+        tag("{{ if .a }}", "{{ else if .b }}", 3000, "{{ end }}"),
+        tag("{{ x", "|upper", 9000, " }}"),
+        tag("{{ .x", " | upper", 7000, " }}"),
+        tag("{{ ", "(", 60_000, "1 }}"),
+        tag("{{ ", "not ", 15_000, "1 }}"),
+        tag("{{ ", "-", 60_000, "1 }}"),
+        tag("{{ x == ", "[", 30_000, "1 }}"),
+        tag("{{ .a | ", "(", 30_000, "1 }}"),
+        tag("{{upper ", "(upper ", 9000, "a}}"),
+        tag("{{upper ", "[", 30_000, "}}"),
+        tag("{{upper ", "{\"a\":", 10_000, "}}"),
+        tag("{{ ", "a ~ ", 15_000, "a }}"),
+        tag(
+            "{% set x = [s] %}",
+            "{% set x = [x, x] %}",
+            900,
+            "{{ x }}{{ x|tojson }}",
+        ),
+        tag(
+            "{% set x = [s] %}",
+            "{% set x = [x, x] %}",
+            40,
+            "{{ x == x }}",
+        ),
+    ]
+}
+
+/// Templates that would take long or grow.
+fn long() -> Vec<String> {
+    let triple = |open: &str, close: &str| open.repeat(3) + &close.repeat(3);
+    vec![
+        "x".repeat(65 * 1024),
+        "{{a}}".repeat(13_000),
+        "{{{a}}} {{!x}}".repeat(4600),
+        "{{#if a}}{{/if}}".repeat(199),
+        "{{a b.c.d.e.f (upper g)}}".repeat(999),
+        "{{[".repeat(20_000),
+        "{{!".repeat(20_000),
+        "{#".repeat(30_000),
+        "{% raw %}".repeat(7000),
+        "\\{{".repeat(20_000),
+        "{{\"".repeat(20_000),
+        triple("{{#each @root.xs}}", "{{/each}}"),
+        triple("{{range $.xs}}", "{{end}}"),
+        triple("{% for a in xs %}", "{% endfor %}"),
+        "{{range .xs}}{{range $.xs}}{{$.s}}{{end}}{{end}}".to_owned(),
+        tag("{% set x = s %}", "{% set x = x ~ x %}", 40, "{{ x }}"),
+        tag(
+            "{% set x = s %}",
+            "{% set x = x|replace('x', x) %}",
+            8,
+            "{{ x }}",
+        ),
+        "{{ '%999999999d' % 1 }}{{ '%.999999999f' % 1 }}".to_owned(),
+    ]
+}
+
 #[test]
 fn hostile_templates_are_stopped() {
     let data = serde_json::json!({"xs": (0..200).collect::<Vec<_>>(), "s": "x".repeat(1000)});
-    let deep = |open: &str, middle: &str, close: &str, n: usize| {
-        format!("{}{middle}{}", open.repeat(n), close.repeat(n))
-    };
-    let mut texts = vec![
-        "x".repeat(65 * 1024),
-        deep("{{#if a}}", "x", "{{/if}}", 3000),
-        deep("{{#if a}}", "x", "{{/if}}", 17),
-        deep("{{ if .a }}", "x", "{{ end }}", 3000),
-        deep("{% if a %}", "x", "{% endif %}", 3000),
-        format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{else if b}}".repeat(4000)),
-        format!(
-            "{{{{ if .a }}}}{}{{{{ end }}}}",
-            "{{ else if .b }}".repeat(3000)
-        ),
-        format!("{{{{ x{} }}}}", "|upper".repeat(9000)),
-        format!("{{{{ .x{} }}}}", " | upper".repeat(7000)),
-        format!("{{{{ {}1{} }}}}", "(".repeat(30000), ")".repeat(30000)),
-        format!("{{{{ {}1 }}}}", "not ".repeat(15000)),
-        format!("{{{{ {}1 }}}}", "-".repeat(60000)),
-        format!("{{{{ x == {}1 }}}}", "[".repeat(30000)),
-        format!("{{{{ .a | {}1 }}}}", "(".repeat(30000)),
-        format!(
-            "{{{{upper {}a{}}}}}",
-            "(upper ".repeat(9000),
-            ")".repeat(9000)
-        ),
-        format!("{{{{upper {}}}}}", "[".repeat(30000)),
-        format!("{{{{upper {}}}}}", "{\"a\":".repeat(10000)),
-        "{{a}}".repeat(13000),
-        "{{[".repeat(20000),
-        "{{!".repeat(20000),
-        "{#".repeat(30000),
-        "{% raw %}".repeat(7000),
-        "\\{{".repeat(20000),
-        "{{\"".repeat(20000),
-        deep("{{#each xs}}", "", "{{/each}}", 1).replace(
-            "}}{{/",
-            "}}{{#each ../xs}}{{#each ../xs}}{{#each ../xs}}{{/each}}{{/each}}{{/each}}{{/",
-        ),
-        "{{range .xs}}{{range $.xs}}{{range $.xs}}{{end}}{{end}}{{end}}".to_owned(),
-        "{% for a in xs %}{% for b in xs %}{% for c in xs %}{% endfor %}{% endfor %}{% endfor %}"
-            .to_owned(),
-        format!(
-            "{{% set x = s %}}{}{{{{ x }}}}",
-            "{% set x = x ~ x %}".repeat(40)
-        ),
-        format!(
-            "{{% set x = s %}}{}{{{{ x }}}}",
-            "{% set x = x|replace('x', x) %}".repeat(8)
-        ),
-        format!(
-            "{{% set x = [s] %}}{}{{{{ x }}}}",
-            "{% set x = [x, x] %}".repeat(900)
-        ),
-        format!(
-            "{{% set x = [s] %}}{}{{% if x == x %}}{{% endif %}}",
-            "{% set x = [x, x] %}".repeat(40)
-        ),
-        format!(
-            "{{% set x = [s] %}}{}{{{{ x|tojson }}}}",
-            "{% set x = [x, x] %}".repeat(40)
-        ),
-        "{{ '%999999999d' % 1 }}{{ '%.999999999f' % 1 }}".to_owned(),
-        "{{range .xs}}{{range $.xs}}{{$.s}}{{end}}{{end}}".to_owned(),
-    ];
-    texts.push(format!("{{{{ {} }}}}", "a ~ ".repeat(15000)));
-    for text in texts {
+    for text in deep().into_iter().chain(long()) {
         let start = std::time::Instant::now();
         try_all(&text, &data);
         let took = start.elapsed();
         let head: String = text.chars().take(60).collect();
-        assert!(took.as_secs() < 20, "{head} took {took:?}");
+        // Unoptimised, on a busy machine, four times: what is unbounded takes minutes.
+        assert!(took.as_secs() < 30, "{head} took {took:?}");
         if took.as_millis() > 500 {
             println!("{took:?} {head}");
         }

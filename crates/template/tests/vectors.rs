@@ -1,5 +1,11 @@
 //! The three dialects against what their original engines print.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may fail the test"
+)]
+
 use ng_template::{Dialect, Template};
 use serde_json::Value;
 

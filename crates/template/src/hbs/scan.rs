@@ -33,7 +33,7 @@ struct Scan<'t> {
 
 /// Checks limits and refused constructs; gives the offsets of the tags that become nodes.
 pub(super) fn check(text: &str) -> Result<Vec<usize>, Fault> {
-    let blocks = text.matches("#").count() + text.matches("{{^").count();
+    let blocks = text.matches('#').count() + text.matches("{{^").count();
     if blocks > BLOCKS && block_tags(text) > BLOCKS {
         return Err(too_complex(0, "blocks", BLOCKS));
     }

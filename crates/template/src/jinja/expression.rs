@@ -69,9 +69,10 @@ fn full(cursor: &mut Cursor<'_>) -> Result<Expr, Fault> {
     if cursor.eat_word("if") {
         cursor.part()?;
         let condition = binary(cursor, OR)?;
-        let otherwise = match cursor.eat_word("else") {
-            true => full(cursor)?,
-            false => Expr::text(""),
+        let otherwise = if cursor.eat_word("else") {
+            full(cursor)?
+        } else {
+            Expr::text("")
         };
         expr = Expr::Call(Function::Choose, vec![condition, expr, otherwise]);
     }
@@ -250,9 +251,9 @@ fn list(cursor: &mut Cursor<'_>, close: &str) -> Result<Vec<Expr>, Fault> {
 /// Behind a dot: a field, an index, or a method with its arguments.
 fn attribute(cursor: &mut Cursor<'_>, of: Expr) -> Result<Expr, Fault> {
     let at = cursor.at();
-    let name = match cursor.peek().map(|lexeme| &lexeme.token) {
-        Some(Token::Name(name) | Token::Number(name)) => name,
-        _ => return Err(cursor.expected("the name of a field")),
+    let token = cursor.peek().map(|lexeme| &lexeme.token);
+    let Some(Token::Name(name) | Token::Number(name)) = token else {
+        return Err(cursor.expected("the name of a field"));
     };
     cursor.bump();
     visible(name, at)?;
