@@ -1,1 +1,37 @@
-//! Harness and tests across executables: real servers, guards of the code map.
+//! Harness for tests that run the hooks against the real servers.
+//!
+//! A [`Stack`] is etcd, kube-apiserver, Prometheus with two exporters, and shell-operator, all on
+//! loopback with free ports and one temporary directory, all gone when it is dropped or when the
+//! test process dies. There is no kubelet, scheduler or controller manager: a test writes what
+//! they would write, and [`Kubelet`] does the one part that evictions need.
+//!
+//! - [`tools`]: where the servers' executables come from, and how they are built
+//! - [`server`]: one child process that never outlives the test
+//! - [`api`], [`cluster`], [`audit`]: the API server, requests to it, and who wrote what
+//! - [`objects`], [`kubelet`]: nodes, pods and budgets, and the end of terminating pods
+//! - [`exporter`], [`prometheus`]: node metrics that tests set, and queries over them
+//! - [`operator`], [`stack`]: shell-operator, and everything together
+//!
+//! Nothing here knows the rules or the hooks: it starts executables and looks from outside.
+
+pub mod api;
+pub mod audit;
+pub mod cluster;
+pub mod exporter;
+pub mod kubelet;
+pub mod objects;
+pub mod operator;
+pub mod prometheus;
+pub mod server;
+pub mod stack;
+pub mod tools;
+pub mod wait;
+
+pub use api::{Api, ApiError};
+pub use exporter::{Exporter, Load};
+pub use kubelet::Kubelet;
+pub use objects::{Budget, Node, Owner, Pod};
+pub use operator::Hook;
+pub use stack::{Stack, StackBuilder};
+pub use tools::Tools;
+pub use wait::wait_until;
