@@ -289,9 +289,10 @@ impl<'a> Interpreter<'a> {
         Ok(())
     }
 
+    /// The context `up` levels out; above the outermost there is only itself.
     fn context(&self, up: usize) -> Val<'a> {
-        let index = self.frames.len().checked_sub(up + 1);
-        let frame = index.and_then(|index| self.frames.get(index));
+        let index = self.frames.len().saturating_sub(up.saturating_add(1));
+        let frame = self.frames.get(index);
         frame.map_or(Val::Missing, |frame| frame.context.clone())
     }
 

@@ -47,7 +47,7 @@ fn leaf() -> impl Strategy<Value = String> {
         "\\{{a}}",
         "\\\\{{a}}",
         "{{eq b 1.5}}",
-        "{{and flag (not off)}}",
+        "{{and @root.flag (not @root.off)}}",
         "{{gt b 1}}",
     ];
     prop::sample::select(texts.map(str::to_owned).to_vec())
