@@ -16,6 +16,7 @@ mod aside;
 mod counter;
 mod documents;
 mod error;
+mod log;
 mod open;
 mod outbox;
 mod place;

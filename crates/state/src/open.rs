@@ -19,7 +19,7 @@ use crate::store::Store;
 pub(crate) const NOTICE: &str = "state.notice";
 
 /// How long is waited for another process's transaction, which takes milliseconds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The state, and what became of the one before.
 #[derive(Debug)]

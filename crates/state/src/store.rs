@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use ng_engine::history::{NodeRecord, RuleSummary};
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::counter::{self, Counter};
 use crate::documents::RECORDS;
@@ -13,10 +13,6 @@ use crate::error::StateError;
 use crate::outbox::{self, OutboxCounts, OutboxFilter, QueuedAlert};
 use crate::place::Place;
 use crate::transaction::{self, Transaction};
-
-/// Pages in the log before it is copied into the database. The first process to open the state reads the whole log:
-/// this keeps it at 256 KiB, a fraction of a millisecond.
-const CHECKPOINT_PAGES: u32 = 64;
 
 /// The state of one state directory, open in this process.
 #[derive(Debug)]
@@ -72,11 +68,7 @@ impl Store {
     /// [`Transaction::commit`], it leaves no trace.
     pub fn begin(&mut self) -> Result<Transaction<'_>, StateError> {
         self.prepare_to_write()?;
-        let inner = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(StateError::database("begin a transaction", &self.place))?;
-        Ok(Transaction::new(inner, &self.place))
+        Transaction::begin(&self.connection, &self.place)
     }
 
     /// Changes the record of one node under one rule, in a transaction of its own that is on disk on return.
@@ -102,9 +94,7 @@ impl Store {
         if !self.ready_to_write {
             // NORMAL: a killed process loses nothing. What a power failure must not take is synced by commit.
             self.connection
-                .execute_batch(&format!(
-                    "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}"
-                ))
+                .execute_batch("PRAGMA synchronous = NORMAL")
                 .map_err(StateError::database("begin a transaction", &self.place))?;
             self.ready_to_write = true;
         }

@@ -1,18 +1,18 @@
 //! One write transaction: load, decide elsewhere, save, queue, commit.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 
 use ng_engine::history::{History, Ledger, NodeRecord, RuleHistory, RuleSummary};
 use ng_engine::plan::Alert;
 use ng_engine::roster::Roster;
 use ng_engine::time::Time;
 use ng_engine::timers::Timers;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 
 use crate::counter;
 use crate::documents::{self, DETAILS, LEDGERS, RECORDS};
 use crate::error::StateError;
+use crate::log;
 use crate::open::{self, NOTICE, Notice};
 use crate::outbox;
 use crate::place::Place;
@@ -21,6 +21,7 @@ use crate::place::Place;
 #[derive(Debug)]
 pub struct Transaction<'s> {
     pub(crate) inner: rusqlite::Transaction<'s>,
+    connection: &'s Connection,
     pub(crate) place: &'s Place,
     /// Rules whose timers were loaded; those of others stay as they are.
     timed: BTreeSet<String>,
@@ -30,14 +31,19 @@ pub struct Transaction<'s> {
 }
 
 impl<'s> Transaction<'s> {
-    pub(crate) const fn new(inner: rusqlite::Transaction<'s>, place: &'s Place) -> Self {
-        Self {
+    pub(crate) fn begin(connection: &'s Connection, place: &'s Place) -> Result<Self, StateError> {
+        // Unchecked, because the connection is needed after the commit; `Store::begin` borrows the store alone.
+        let inner =
+            rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
+                .map_err(StateError::database("begin a transaction", place))?;
+        Ok(Self {
             inner,
+            connection,
             place,
             timed: BTreeSet::new(),
             durable: false,
             lost: Vec::new(),
-        }
+        })
     }
 
     /// Whether the history is still missing, as of this transaction: another process may have saved one since the
@@ -142,12 +148,9 @@ impl<'s> Transaction<'s> {
             .commit()
             .map_err(StateError::database("commit", self.place))?;
         if self.durable {
-            let log = self.place.log();
-            // SQLite holds no lock on this file, so closing it here drops none.
-            File::open(&log)
-                .and_then(|file| file.sync_data())
-                .map_err(StateError::file("sync", &log))?;
+            log::sync(self.place)?;
         }
+        log::empty(self.connection, self.place);
         Ok(())
     }
 
@@ -293,7 +296,8 @@ impl<'s> Transaction<'s> {
 
     fn save_roster(&self, roster: &Roster) -> rusqlite::Result<()> {
         if *roster == Roster::default() {
-            self.inner.execute("DELETE FROM roster", [])?;
+            // Without `WHERE`, an empty table would be cleared again, and written.
+            self.inner.execute("DELETE FROM roster WHERE id = 1", [])?;
             return Ok(());
         }
         self.save_blob(ROSTER, "1", &roster.encode())
