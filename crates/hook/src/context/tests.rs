@@ -1,14 +1,14 @@
 //! Contexts as shell-operator writes them, and as it might.
 
 use super::*;
-use crate::json::Reader;
+use crate::Env;
 
 /// Notes all it is given; reads the snapshots it is told to.
 #[derive(Default)]
 struct Notes {
     wanted: Vec<&'static str>,
     stop: bool,
-    notes: Vec<String>,
+    told: Vec<String>,
 }
 
 impl<'a> Sink<'a> for Notes {
@@ -26,7 +26,7 @@ impl<'a> Sink<'a> for Notes {
                 Ok(())
             })
         })?;
-        self.notes.push(format!("{name}={}", names.join(",")));
+        self.told.push(format!("{name}={}", names.join(",")));
         Ok(if self.stop {
             Flow::Stop
         } else {
@@ -46,16 +46,16 @@ impl<'a> Sink<'a> for Notes {
         for (name, part) in parts {
             if let Some(part) = part {
                 let text = std::str::from_utf8(part.bytes()).unwrap();
-                note += &format!(" {name}:{text}");
+                note.extend([" ", name, ":", text]);
             }
         }
-        self.notes.push(note);
+        self.told.push(note);
         Ok(Flow::Continue)
     }
 }
 
 fn notes(text: &str, mut sink: Notes) -> Result<Vec<String>, Error> {
-    read(text.as_bytes(), &mut sink).map(|()| sink.notes)
+    read(text.as_bytes(), &mut sink).map(|()| sink.told)
 }
 
 #[test]
@@ -242,5 +242,3 @@ fn the_file_is_named_in_every_error() {
     let unset = shown(ContextFile::from_env(&Env::default()).map(drop));
     assert!(unset.contains("BINDING_CONTEXT_PATH is not set"), "{unset}");
 }
-
-use crate::Env;

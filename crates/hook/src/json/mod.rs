@@ -5,6 +5,8 @@
 //! the reader panic.
 
 mod error;
+#[cfg(test)]
+mod measure;
 mod scan;
 mod string;
 #[cfg(test)]
@@ -47,6 +49,7 @@ pub struct Reader<'a> {
     depth: usize,
     /// A container has just been opened, so no comma comes before the next item.
     fresh: bool,
+    window: string::Window<'a>,
 }
 
 /// The text of one value, not yet read.
@@ -86,6 +89,7 @@ impl<'a> Reader<'a> {
             base: 0,
             depth: 0,
             fresh: false,
+            window: string::Window::default(),
         }
     }
 
@@ -224,11 +228,25 @@ impl<'a> Reader<'a> {
         let start = self.at + 1;
         let stop = scan::string_stop(self.bytes, start);
         if self.bytes.get(stop) == Some(&b'"') {
-            let text = string::utf8(self.bytes, start, stop).map_err(|error| self.based(&error))?;
+            let text = match self.window.text(start, stop) {
+                Some(text) => text,
+                None => self.moved_window(start, stop)?,
+            };
             self.at = stop + 1;
             return Ok(Cow::Borrowed(text));
         }
         self.escaped_string(start)
+    }
+
+    /// Checks the text around a string that is the first of its surroundings.
+    #[inline(never)]
+    fn moved_window(&mut self, start: usize, stop: usize) -> Result<&'a str, Error> {
+        self.window = string::Window::at(self.bytes, start, stop);
+        let checked = self
+            .window
+            .text(start, stop)
+            .map_or_else(|| string::utf8(self.bytes, start, stop), Ok);
+        checked.map_err(|error| self.based(&error))
     }
 
     #[cold]

@@ -57,20 +57,101 @@ pub(super) fn string_end(bytes: &[u8], start: usize) -> Result<usize, Error> {
 /// Quotes and brackets must match; what stands between them is not looked at.
 pub(super) fn container_end(bytes: &[u8], at: usize, depth: usize) -> Result<usize, Error> {
     let mut open = Brackets::new(depth);
-    let mut at = at;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'"' => {
-                at = string_end(bytes, at + 1)?;
-                continue;
+    let mut strings = Strings::default();
+    let (blocks, rest) = bytes[at..].as_chunks::<BLOCK>();
+    let mut last = [b' '; BLOCK];
+    last[..rest.len()].copy_from_slice(rest);
+    let mut start = at;
+    for block in blocks.iter().chain(std::iter::once(&last)) {
+        let mut brackets = positions(block, is_bracket) & !strings.inside(block);
+        while brackets != 0 {
+            let place = brackets.trailing_zeros() as usize;
+            brackets &= brackets - 1;
+            if open.take(block[place], start + place)? {
+                return Ok(start + place + 1);
             }
-            b'{' | b'[' => open.push(byte, at)?,
-            b'}' | b']' if open.pop(byte, at)? => return Ok(at + 1),
-            _ => {}
         }
-        at += 1;
+        start += BLOCK;
     }
-    Err(Error::new(bytes.len(), "the document ends inside a value"))
+    Err(strings.unfinished(bytes.len()))
+}
+
+/// As many bytes as a word has bits: what is found in a block is a bit each.
+const BLOCK: usize = 64;
+
+fn is_bracket(byte: u8) -> bool {
+    // One bit tells `[` from `{`, and `]` from `}`.
+    matches!(byte | 0x20, b'{' | b'}')
+}
+
+/// The places of the bytes that `found` picks, one bit each. Written as two plain loops, since
+/// the compiler then compares 16 bytes at a time; most blocks have none of a kind.
+#[inline]
+fn positions(block: &[u8; BLOCK], found: impl Fn(u8) -> bool) -> u64 {
+    let mut flags = [0; BLOCK];
+    let mut any = 0;
+    for (flag, &byte) in flags.iter_mut().zip(block) {
+        *flag = u8::from(found(byte));
+        any |= *flag;
+    }
+    if any == 0 {
+        return 0;
+    }
+    let (words, _) = flags.as_chunks::<8>();
+    words.iter().rev().fold(0, |bits, word| {
+        // Moves the lowest bits of eight bytes into the highest byte.
+        let packed = u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        bits << 8 | packed
+    })
+}
+
+/// Where strings begin and end, carried from block to block.
+#[derive(Default)]
+struct Strings {
+    /// All ones after a block that ends inside a string.
+    open: u64,
+    /// One if the first byte of the next block is escaped.
+    escaped: u64,
+}
+
+impl Strings {
+    /// The places inside of strings, opening quotes included.
+    #[inline]
+    fn inside(&mut self, block: &[u8; BLOCK]) -> u64 {
+        let backslashes = positions(block, |byte| byte == b'\\');
+        let mut quotes = positions(block, |byte| byte == b'"');
+        if backslashes | self.escaped != 0 {
+            quotes &= !self.escaped_places(backslashes);
+        }
+        let inside = every_other(quotes) ^ self.open;
+        self.open = 0_u64.wrapping_sub(inside >> 63);
+        inside
+    }
+
+    /// The places that follow a backslash which is not escaped itself.
+    ///
+    /// In a run of backslashes every other one escapes, counted from its start. The subtraction
+    /// borrows along a whole run at once, and leaves different marks at its even and odd places.
+    #[inline]
+    fn escaped_places(&mut self, backslashes: u64) -> u64 {
+        const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
+        let starts = backslashes & !self.escaped;
+        let marks = (starts << 1 | ODD).wrapping_sub(starts) ^ ODD;
+        let places = marks ^ (backslashes | self.escaped);
+        self.escaped = (marks & backslashes) >> 63;
+        places
+    }
+
+    fn unfinished(&self, length: usize) -> Error {
+        let what = if self.open == 0 { "value" } else { "string" };
+        Error::new(length, format!("the document ends inside a {what}"))
+    }
+}
+
+/// All places from each odd set bit up to the next set one.
+#[inline]
+fn every_other(bits: u64) -> u64 {
+    (0..6).fold(bits, |bits, step| bits ^ bits << (1 << step))
 }
 
 /// The open brackets of a value that is skipped: one bit each, set for an object.
@@ -89,6 +170,15 @@ impl Brackets {
         }
     }
 
+    /// Takes a bracket; true when it closes the outermost one.
+    #[inline]
+    fn take(&mut self, byte: u8, at: usize) -> Result<bool, Error> {
+        match byte {
+            b'{' | b'[' => self.push(byte, at).map(|()| false),
+            _ => self.pop(byte, at),
+        }
+    }
+
     fn push(&mut self, byte: u8, at: usize) -> Result<(), Error> {
         if self.open >= self.limit {
             return Err(too_deep(at));
@@ -98,7 +188,6 @@ impl Brackets {
         Ok(())
     }
 
-    /// Closes the innermost bracket; true when it was the outermost, too.
     fn pop(&mut self, byte: u8, at: usize) -> Result<bool, Error> {
         if (self.objects & 1 == 1) != (byte == b'}') {
             return Err(Error::new(at, "a bracket closes one of the other kind"));

@@ -1,6 +1,36 @@
-//! Strings with escapes, decoded; the rare case, since most strings are borrowed as they stand.
+//! The text of strings: checked to be UTF-8, and decoded where it holds escapes.
 
 use super::{Error, scan};
+
+/// A stretch of the document that is known to be UTF-8. To check a stretch takes little more than
+/// to check one of the many short strings in it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Window<'a> {
+    text: &'a str,
+    start: usize,
+}
+
+/// How much is checked at once; small, since what follows may be skipped.
+const WINDOW: usize = 1024;
+
+impl<'a> Window<'a> {
+    /// The window from `start` on, up to the first fault or split character.
+    pub(super) fn at(bytes: &'a [u8], start: usize, end: usize) -> Self {
+        let limit = end.max(start + WINDOW).min(bytes.len());
+        let bytes = &bytes[start..limit];
+        let text = std::str::from_utf8(bytes).unwrap_or_else(|error| {
+            std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default()
+        });
+        Self { text, start }
+    }
+
+    /// The text between two indexes of the document, if the window holds it.
+    #[inline]
+    pub(super) fn text(&self, start: usize, end: usize) -> Option<&'a str> {
+        let from = start.checked_sub(self.start)?;
+        self.text.get(from..from + (end - start))
+    }
+}
 
 /// Decodes the string whose text starts at `start`, after its opening quote.
 /// Returns the text and the index after the closing quote.

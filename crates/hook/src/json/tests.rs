@@ -237,6 +237,36 @@ fn nesting_is_limited_when_read_and_when_skipped() {
 }
 
 #[test]
+fn escapes_across_the_blocks_of_a_skip_are_counted() {
+    for lead in 40..140 {
+        for backslashes in 0..6 {
+            // Ends in an escaped quote, too, when the last escape is one.
+            for end in ["", "\\\""] {
+                let lead = "x".repeat(lead);
+                let text = format!(r#"["{lead}{}{end}]}}","]"]"#, r"\\".repeat(backslashes));
+                let followed = format!("{text}]");
+                let raw = Reader::new(followed.as_bytes()).raw().unwrap();
+                assert_eq!(raw.bytes(), text.as_bytes());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_utf_8_is_found_where_it_is_read() {
+    for lead in [0, 10, 1000, 1020, 1030] {
+        // The split character makes a stretch end early; the next string starts a new one.
+        let text = format!("[\"{}é\",\"ok\",\"a", "x".repeat(lead));
+        let mut bytes = text.clone().into_bytes();
+        bytes.extend(b"\xff\"]");
+        let error = document(&bytes).unwrap_err();
+        assert_eq!(error.path(), "[2]");
+        assert_eq!(error.offset(), text.len());
+        assert!(skipped(&bytes).is_ok(), "what is skipped is not checked");
+    }
+}
+
+#[test]
 fn a_value_left_half_read_is_an_error() {
     let mut reader = Reader::new(b"[[1,2]]");
     let error = reader.items(|reader, _| reader.begin_array()).unwrap_err();

@@ -11,7 +11,7 @@ fn line(operation: &PatchOperation) -> Value {
 }
 
 #[test]
-fn operations_have_the_documented_form() {
+fn patches_have_the_documented_form() {
     let rule = Target::cluster("example.io/v1", "Rule", "r1").subresource("status");
     let steps = [
         JsonPatchStep::Test {
@@ -32,10 +32,6 @@ fn operations_have_the_documented_form() {
         r#"{"op":"replace","path":"/spec/x","value":null},"#,
         r#"{"op":"add","path":"/metadata/labels/a","value":"b"}]"#,
     );
-    let event = json!({
-        "apiVersion": "v1", "kind": "Event",
-        "metadata": {"name": "n1.abc", "namespace": "default"}, "reason": "a\nb",
-    });
     let cases = [
         (
             PatchOperation::merge(rule, json!({"status": {"phase": "Active"}})),
@@ -60,6 +56,19 @@ fn operations_have_the_documented_form() {
                 "ignoreMissingObject": true, "jsonPatch": steps_text,
             }),
         ),
+    ];
+    for (operation, expected) in cases {
+        assert_eq!(line(&operation.unwrap()), expected);
+    }
+}
+
+#[test]
+fn creations_and_deletions_have_the_documented_form() {
+    let event = json!({
+        "apiVersion": "v1", "kind": "Event",
+        "metadata": {"name": "n1.abc", "namespace": "default"}, "reason": "a\nb",
+    });
+    let cases = [
         (
             PatchOperation::create_if_not_exists(event.clone()),
             json!({"operation": "CreateIfNotExists", "object": event}),
