@@ -1,5 +1,7 @@
 //! The current credential: read, run, cached and renewed.
 
+use std::io;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,7 @@ use crate::exec::ExecPlugin;
 use crate::secret::Secret;
 
 /// The kubelet replaces a bound token well before it expires; reading it once a minute is what client-go does.
-const TOKEN_FILE_AGE: Duration = Duration::from_secs(60);
+const TOKEN_FILE_AGE: Duration = Duration::from_mins(1);
 
 /// Hands out what authenticates a request.
 pub(crate) struct Authenticator {
@@ -117,8 +119,8 @@ impl Authenticator {
                 Ok(forever(Some(Secret::new(value))))
             }
             Auth::TokenFile { path, fallback } => {
-                let authorization = match read(path) {
-                    Ok(bytes) => Some(bearer(String::from_utf8_lossy(&bytes).trim())),
+                let authorization = match read_token(path) {
+                    Ok(token) => Some(bearer(token.expose())),
                     // A token that worked a minute ago is better than none.
                     Err(error) => Some(
                         before
@@ -156,6 +158,22 @@ impl Until {
             Self::Expiry(time) => real_time() < time,
         }
     }
+}
+
+fn read_token(path: &Path) -> Result<Secret, CredentialsError> {
+    let bytes = read(path)?;
+    let token = String::from_utf8_lossy(&bytes);
+    let token = token.trim();
+    if token.is_empty() {
+        return Err(CredentialsError::Read {
+            path: path.to_owned(),
+            source: io::Error::new(
+                io::ErrorKind::InvalidData,
+                "expected a token, found nothing",
+            ),
+        });
+    }
+    Ok(Secret::new(token))
 }
 
 fn bearer(token: &str) -> Secret {

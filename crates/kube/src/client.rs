@@ -100,6 +100,12 @@ impl Client {
         let mut attempt = 0;
         let mut renewed = false;
         loop {
+            // Asked first: a credential plugin must not be started for nothing.
+            if deadline <= Instant::now() {
+                return Err(KubeError::Deadline {
+                    request: request.to_string(),
+                });
+            }
             let grant = self.grant(request, deadline)?;
             let error = match self.exchange(request, &grant, deadline) {
                 Ok(response) => return Ok(response),
@@ -109,12 +115,13 @@ impl Client {
                 renewed = true;
                 continue;
             }
+            let wait = retry_wait(request, &error, attempt);
             let wait =
-                retry_wait(request, &error, attempt).filter(|_| attempt < self.options.retries);
-            match wait {
-                Some(wait) if Instant::now() + wait < deadline => thread::sleep(wait),
-                _ => return Err(error),
-            }
+                wait.filter(|wait| attempt < self.options.retries && ends_before(deadline, *wait));
+            let Some(wait) = wait else {
+                return Err(error);
+            };
+            thread::sleep(wait);
             attempt += 1;
         }
     }
@@ -304,6 +311,13 @@ fn run(
         .timeout_global(Some(timeout))
         .build();
     agent.run(message)
+}
+
+/// Checked, because a server may name any number of seconds.
+fn ends_before(deadline: Instant, wait: Duration) -> bool {
+    Instant::now()
+        .checked_add(wait)
+        .is_some_and(|end| end < deadline)
 }
 
 /// How long to wait before the same request may help; `None` if it cannot, or must not be repeated.

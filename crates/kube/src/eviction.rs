@@ -59,9 +59,8 @@ pub enum EvictionOutcome {
 impl EvictionOutcome {
     /// Reads the result of sending [`crate::request::evict`].
     pub fn of(result: &Result<Response, KubeError>) -> Self {
-        let error = match result {
-            Ok(_) => return Self::Accepted,
-            Err(error) => error,
+        let Err(error) = result else {
+            return Self::Accepted;
         };
         match error {
             KubeError::Api { status, .. } => Self::of_refusal(status),

@@ -254,10 +254,7 @@ fn finish(
 
 fn receive(pipe: Option<mpsc::Receiver<Vec<u8>>>, deadline: Instant) -> Option<Vec<u8>> {
     let left = deadline.saturating_duration_since(Instant::now());
-    match pipe?.recv_timeout(left) {
-        Ok(bytes) => Some(bytes),
-        Err(_) => None,
-    }
+    pipe?.recv_timeout(left).ok()
 }
 
 /// Its own thread for each pipe: a program that fills one while we read the other would hang.

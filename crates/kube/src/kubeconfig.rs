@@ -163,16 +163,14 @@ impl Check {
             return file.map(PemSource::File);
         };
         let compact: String = data.expose().split_whitespace().collect();
-        match BASE64_STANDARD.decode(compact) {
-            Ok(pem) => Some(PemSource::Inline {
-                field: format!("{at}: {field}-data"),
-                pem,
-            }),
-            Err(_) => {
-                self.problem(format!("{at}: {field}-data: not base64"));
-                None
-            }
-        }
+        let Ok(pem) = BASE64_STANDARD.decode(compact) else {
+            self.problem(format!("{at}: {field}-data: not base64"));
+            return None;
+        };
+        Some(PemSource::Inline {
+            field: format!("{at}: {field}-data"),
+            pem,
+        })
     }
 
     fn identity(&mut self, at: &str, user: &mut User) -> Option<Identity> {

@@ -273,6 +273,8 @@ fn parse_errors_do_not_show_values() {
     }
 }
 
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
 #[test]
 fn discovery_prefers_kubeconfig_then_the_pod_then_home() {
     let text = |server: &str| config(&format!("{{server: '{server}'}}"), "{}");
@@ -292,7 +294,7 @@ fn discovery_prefers_kubeconfig_then_the_pod_then_home() {
     let port = ("KUBERNETES_SERVICE_PORT", "443");
     let home = ("HOME", home.to_str().unwrap());
     let account = base.join("account");
-    let table: &[(&[(&str, &str)], &Path, Option<&str>)] = &[
+    let table: &[(Variables<'_>, &Path, Option<&str>)] = &[
         (
             &[kubeconfig, host, port, home],
             &account,

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -97,6 +97,14 @@ fn unreadable_token_file_falls_back_or_is_named() {
     let server = Server::plain(wants("t"));
     let client = folder.client(&cluster(&server), "tokenFile: gone, token: t");
     client.send(&request::get_node("n"), soon()).unwrap();
+    folder.write("empty", "\n");
+    let client = folder.client(&cluster(&server), "tokenFile: empty");
+    let error = client.send(&request::get_node("n"), soon()).unwrap_err();
+    let text = chain(&error);
+    assert!(
+        text.ends_with("empty: expected a token, found nothing"),
+        "{text}"
+    );
     let client = folder.client(&cluster(&server), "tokenFile: gone");
     let error = client.send(&request::get_node("n"), soon()).unwrap_err();
     assert!(matches!(error, KubeError::Credentials { .. }));
@@ -324,6 +332,41 @@ fn connect_proxy() -> (std::net::SocketAddr, Arc<Mutex<Vec<String>>>) {
         }
     });
     (address, heads)
+}
+
+/// A SOCKS proxy for one connection, which gives the address it was asked for.
+fn socks_proxy() -> (std::net::SocketAddr, mpsc::Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut greeting = [0; 2];
+        client.read_exact(&mut greeting).unwrap();
+        client.read_exact(&mut vec![0; greeting[1].into()]).unwrap();
+        client.write_all(&[5, 0]).unwrap();
+        // Version, connect, reserved, IPv4, address, port.
+        let mut wanted = [0; 10];
+        client.read_exact(&mut wanted).unwrap();
+        sender.send(wanted.to_vec()).unwrap();
+        let ip = std::net::Ipv4Addr::from_octets(wanted[4..8].try_into().unwrap());
+        let server = TcpStream::connect((ip, u16::from_be_bytes([wanted[8], wanted[9]]))).unwrap();
+        client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).unwrap();
+        let (client_in, server_in) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        thread::spawn(move || pass(client_in, server));
+        pass(server_in, client);
+    });
+    (address, receiver)
+}
+
+#[test]
+fn socks_proxy_is_used_too() {
+    let server = Server::plain(wants("t"));
+    let (proxy, wanted) = socks_proxy();
+    let cluster = format!("{}, proxy-url: 'socks5://{proxy}'", cluster(&server));
+    let client = Folder::new().client(&cluster, "token: t");
+    client.send(&request::get_node("n"), soon()).unwrap();
+    assert_eq!(wanted.recv().unwrap()[..8], [5, 1, 0, 1, 127, 0, 0, 1]);
 }
 
 fn pass(mut from: TcpStream, mut to: TcpStream) {
