@@ -20,7 +20,7 @@ pub mod patch;
 mod report;
 pub mod run;
 
-pub use config::HookConfig;
+pub use config::{HookConfig, Kubernetes, ObjectEvent, Schedule};
 pub use env::Env;
 pub use log::Logger;
 pub use metrics::MetricGroup;
