@@ -304,6 +304,9 @@ impl<'a> Interpreter<'a> {
             Expr::Get(of, key) => {
                 let of = self.eval(of)?;
                 let key = self.eval(key)?;
+                if let View::Text(text) = of.view() {
+                    self.budget.spend_bytes(text.len())?;
+                }
                 self.get(&of, &key)
             }
             Expr::List(parts) => {
@@ -399,8 +402,8 @@ impl<'a> Interpreter<'a> {
         match (of.view(), key.view()) {
             (View::List(items), View::Number(index)) => Ok(item(items, index.int())),
             (View::Text(text), View::Number(index)) => {
-                let chars: Vec<char> = text.chars().collect();
-                let found = position(index.int(), chars.len()).and_then(|i| chars.get(i));
+                let place = position(index.int(), text.chars().count());
+                let found = place.and_then(|i| text.chars().nth(i));
                 Ok(found.map_or(Val::Missing, |c| Val::text(c.to_string())))
             }
             (_, View::Text(name)) => self.field(of, name),

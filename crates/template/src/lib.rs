@@ -48,6 +48,18 @@ pub enum Dialect {
     Jinja,
 }
 
+impl Dialect {
+    /// The dialect a setting names: `handlebars`, `go` or `jinja`, in any case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "handlebars" | "hbs" => Some(Self::Handlebars),
+            "go" | "gotemplate" | "go-template" => Some(Self::Go),
+            "jinja" | "jinja2" => Some(Self::Jinja),
+            _ => None,
+        }
+    }
+}
+
 impl std::fmt::Display for Dialect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -94,10 +106,20 @@ enum Parsed {
 impl Template {
     /// Parses `text`, in the dialect given or in the one its tags tell.
     ///
-    /// Tags of two dialects are an error unless the dialect is given. Text without tags is
+    /// Tags of two dialects are an error unless the dialect is given. To find misspelt names as
+    /// well, render with sample data and look at the warnings. Text without tags is
     /// Handlebars and needs no parsing.
     pub fn parse(text: &str, dialect: Option<Dialect>) -> Result<Self, TemplateError> {
         Self::parse_in(text, dialect).map_err(|fault| fault.in_text(text))
+    }
+
+    /// Parses a template that cannot be sent back to its author any more: with tags of two
+    /// dialects, the first one decides.
+    pub fn parse_stored(text: &str, dialect: Option<Dialect>) -> Result<Self, TemplateError> {
+        Self::parse(text, dialect).or_else(|error| match error.problem() {
+            Problem::MixedDialects { first, .. } => Self::parse(text, Some(*first)),
+            _ => Err(error),
+        })
     }
 
     fn parse_in(text: &str, dialect: Option<Dialect>) -> Result<Self, Fault> {

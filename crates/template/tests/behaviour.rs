@@ -1,10 +1,6 @@
 //! What users meet: detection, mistakes with their place, warnings, helpers, HTML.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests may fail the test"
-)]
+#![expect(clippy::panic, reason = "helpers of tests may fail the test")]
 
 use ng_template::{Dialect, Escape, Template};
 use serde_json::{Value, json};
@@ -62,75 +58,78 @@ fn dialects_are_told_from_tags() {
     }
 }
 
+/// Templates and a part of what is said about them.
+const MISTAKES: &[(&str, &str)] = &[
+    (
+        "x\n  {{ .a }} {% if b %}",
+        "line 2, column 12: this tag is Jinja, but line 2, column 3 is Go template",
+    ),
+    (
+        "{{#if a}}\n{{ else }}",
+        "line 1, column 1: Handlebars syntax: `#if` is not closed, expected {{/if}}",
+    ),
+    (
+        "a\n{{#if a}}x{{/each}}",
+        "line 2, column 11: Handlebars syntax: expected {{/if}}, found {{/each}}",
+    ),
+    (
+        "é {{ margin: 0 }}",
+        "line 1, column 3: unknown helper `margin:`",
+    ),
+    (
+        "{{> p}}",
+        "line 1, column 1: a partial `{{>` is not allowed",
+    ),
+    (
+        "{{#*inline \"p\"}}{{/inline}}",
+        "an inline partial `{{#*` is not allowed",
+    ),
+    ("{{* d}}", "a decorator `{{*` is not allowed"),
+    ("{{log \"x\"}}", "`log` is not allowed"),
+    (
+        "{{#foo}}x{{/foo}}",
+        "unknown block `foo`, known are: if, unless",
+    ),
+    (
+        "{{ .a }",
+        "line 1, column 1: Handlebars syntax: the tag is not closed",
+    ),
+    (
+        "{{ .a }}{{ range .b }}",
+        "line 1, column 9: Go template syntax: `range` is not closed",
+    ),
+    (
+        "{{ .a }}{{ .b c }}",
+        "line 1, column 15: Go template syntax: expected `|`",
+    ),
+    (
+        "{{ .a | nosuch }}",
+        "line 1, column 9: unknown function `nosuch`",
+    ),
+    ("{{ $x }}", "the variable `$x` is not declared"),
+    ("{{ .a }}{{ template \"x\" }}", "`template` is not allowed"),
+    ("{% include 'x' %}", "`include` is not allowed"),
+    (
+        "{% for a b %}",
+        "line 1, column 10: Jinja syntax: expected `in`, found `b`",
+    ),
+    (
+        "{{ x|nosuch }}",
+        "line 1, column 5: unknown filter `nosuch`",
+    ),
+    ("{{ x.__class__|e }}", "the name `__class__` is not allowed"),
+    ("{{ x['_y'] }}", "the name `_y` is not allowed"),
+    ("{% if a %}x{% endfor %}", "expected {% endif %}"),
+    (
+        "{{ x|round(a=1) }}",
+        "unknown argument `a`, known are: precision, method",
+    ),
+    ("{{ 1 < x < 3 }}", "chained comparisons"),
+];
+
 #[test]
 fn mistakes_are_told_with_their_place() {
-    for (text, want) in [
-        (
-            "x\n  {{ .a }} {% if b %}",
-            "line 2, column 12: this tag is Jinja, but line 2, column 3 is Go template",
-        ),
-        (
-            "{{#if a}}\n{{ else }}",
-            "line 1, column 1: Handlebars syntax: `#if` is not closed, expected {{/if}}",
-        ),
-        (
-            "a\n{{#if a}}x{{/each}}",
-            "line 2, column 11: Handlebars syntax: expected {{/if}}, found {{/each}}",
-        ),
-        (
-            "é {{ margin: 0 }}",
-            "line 1, column 3: unknown helper `margin:`",
-        ),
-        (
-            "{{> p}}",
-            "line 1, column 1: a partial `{{>` is not allowed",
-        ),
-        (
-            "{{#*inline \"p\"}}{{/inline}}",
-            "an inline partial `{{#*` is not allowed",
-        ),
-        ("{{* d}}", "a decorator `{{*` is not allowed"),
-        ("{{log \"x\"}}", "`log` is not allowed"),
-        (
-            "{{#foo}}x{{/foo}}",
-            "unknown block `foo`, known are: if, unless",
-        ),
-        (
-            "{{ .a }",
-            "line 1, column 1: Handlebars syntax: the tag is not closed",
-        ),
-        (
-            "{{ .a }}{{ range .b }}",
-            "line 1, column 9: Go template syntax: `range` is not closed",
-        ),
-        (
-            "{{ .a }}{{ .b c }}",
-            "line 1, column 15: Go template syntax: expected `|`",
-        ),
-        (
-            "{{ .a | nosuch }}",
-            "line 1, column 9: unknown function `nosuch`",
-        ),
-        ("{{ $x }}", "the variable `$x` is not declared"),
-        ("{{ .a }}{{ template \"x\" }}", "`template` is not allowed"),
-        ("{% include 'x' %}", "`include` is not allowed"),
-        (
-            "{% for a b %}",
-            "line 1, column 10: Jinja syntax: expected `in`, found `b`",
-        ),
-        (
-            "{{ x|nosuch }}",
-            "line 1, column 5: unknown filter `nosuch`",
-        ),
-        ("{{ x.__class__|e }}", "the name `__class__` is not allowed"),
-        ("{{ x['_y'] }}", "the name `_y` is not allowed"),
-        ("{% if a %}x{% endfor %}", "expected {% endif %}"),
-        (
-            "{{ x|round(a=1) }}",
-            "unknown argument `a`, known are: precision, method",
-        ),
-        ("{{ 1 < x < 3 }}", "chained comparisons"),
-    ] {
+    for (text, want) in MISTAKES.iter().copied() {
         let error = Template::parse(text, None)
             .map(|t| t.dialect())
             .expect_err(text)
@@ -191,77 +190,80 @@ fn what_has_no_value_is_warned_of() {
     }
 }
 
+/// Go, Jinja, Handlebars, and what all three print.
+const HELPERS: &[(&str, &str, &str, &str)] = &[
+    (
+        "{{ .ratio | round 2 }}",
+        "{{ ratio|round(2) }}",
+        "{{round ratio 2}}",
+        "0.12",
+    ),
+    (
+        "{{ duration .seconds }}",
+        "{{ seconds|duration }}",
+        "{{duration seconds}}",
+        "1h2m3s",
+    ),
+    (
+        "{{ upper .nodeName }}",
+        "{{ nodeName|upper }}",
+        "{{upper nodeName}}",
+        "NODE-1",
+    ),
+    (
+        "{{ .severity | title }}",
+        "{{ severity|title }}",
+        "{{title severity}}",
+        "Warning",
+    ),
+    (
+        "{{ default \"d\" .empty }}",
+        "{{ empty|default('d', true) }}",
+        "{{default empty \"d\"}}",
+        "d",
+    ),
+    (
+        "{{ .nil | default \"d\" }}",
+        "{{ x|default('d') }}",
+        "{{default x \"d\"}}",
+        "d",
+    ),
+    (
+        "{{ join \"+\" .list }}",
+        "{{ list|join('+') }}",
+        "{{join list \"+\"}}",
+        "a+b",
+    ),
+    ("{{ len .list }}", "{{ list|length }}", "{{len list}}", "2"),
+    (
+        "{{ printf \"%.2f\" .ratio }}",
+        "{{ '%.2f'|format(ratio) }}",
+        "{{printf \"%.2f\" ratio}}",
+        "0.12",
+    ),
+    (
+        "{{ printf \"%05.1f|%+d|%x\" .ratio 3 255 }}",
+        "{{ '%05.1f|%+d|%x' % (ratio, 3, 255) }}",
+        "{{format \"%05.1f|%+d|%x\" ratio 3 255}}",
+        "000.1|+3|ff",
+    ),
+    (
+        "{{ .nodeName | replace \"-\" \"_\" }}",
+        "{{ nodeName|replace('-', '_') }}",
+        "{{replace nodeName \"-\" \"_\"}}",
+        "node_1",
+    ),
+    (
+        "{{ .map | toJson }}",
+        "{{ map|tojson }}",
+        "{{toJson map}}",
+        "{\"k\":\"v\"}",
+    ),
+];
+
 #[test]
 fn helpers_work_in_every_dialect() {
-    for (go, jinja, handlebars, want) in [
-        (
-            "{{ .ratio | round 2 }}",
-            "{{ ratio|round(2) }}",
-            "{{round ratio 2}}",
-            "0.12",
-        ),
-        (
-            "{{ duration .seconds }}",
-            "{{ seconds|duration }}",
-            "{{duration seconds}}",
-            "1h2m3s",
-        ),
-        (
-            "{{ upper .nodeName }}",
-            "{{ nodeName|upper }}",
-            "{{upper nodeName}}",
-            "NODE-1",
-        ),
-        (
-            "{{ .severity | title }}",
-            "{{ severity|title }}",
-            "{{title severity}}",
-            "Warning",
-        ),
-        (
-            "{{ default \"d\" .empty }}",
-            "{{ empty|default('d', true) }}",
-            "{{default empty \"d\"}}",
-            "d",
-        ),
-        (
-            "{{ .nil | default \"d\" }}",
-            "{{ x|default('d') }}",
-            "{{default x \"d\"}}",
-            "d",
-        ),
-        (
-            "{{ join \"+\" .list }}",
-            "{{ list|join('+') }}",
-            "{{join list \"+\"}}",
-            "a+b",
-        ),
-        ("{{ len .list }}", "{{ list|length }}", "{{len list}}", "2"),
-        (
-            "{{ printf \"%.2f\" .ratio }}",
-            "{{ '%.2f'|format(ratio) }}",
-            "{{printf \"%.2f\" ratio}}",
-            "0.12",
-        ),
-        (
-            "{{ printf \"%05.1f|%+d|%x\" .ratio 3 255 }}",
-            "{{ '%05.1f|%+d|%x' % (ratio, 3, 255) }}",
-            "{{format \"%05.1f|%+d|%x\" ratio 3 255}}",
-            "000.1|+3|ff",
-        ),
-        (
-            "{{ .nodeName | replace \"-\" \"_\" }}",
-            "{{ nodeName|replace('-', '_') }}",
-            "{{replace nodeName \"-\" \"_\"}}",
-            "node_1",
-        ),
-        (
-            "{{ .map | toJson }}",
-            "{{ map|tojson }}",
-            "{{toJson map}}",
-            "{\"k\":\"v\"}",
-        ),
-    ] {
+    for (go, jinja, handlebars, want) in HELPERS.iter().copied() {
         for text in [go, jinja, handlebars] {
             assert_eq!(print(text), want, "{text}");
         }
@@ -338,5 +340,26 @@ fn names_are_those_a_template_may_read() {
         ("plain", "topPods", false),
     ] {
         assert_eq!(uses(text, name), want, "{text} {name}");
+    }
+}
+
+#[test]
+fn a_stored_template_is_read_in_its_first_dialect() {
+    let text = "{{ .nodeName }} {% if x %}";
+    assert!(Template::parse(text, None).is_err());
+    let stored = Template::parse_stored(text, None).unwrap();
+    assert_eq!(stored.dialect(), Dialect::Go);
+    assert_eq!(stored.render(&data()).unwrap().text, "node-1 {% if x %}");
+}
+
+#[test]
+fn settings_name_dialects() {
+    for (name, want) in [
+        ("Handlebars", Some(Dialect::Handlebars)),
+        ("go", Some(Dialect::Go)),
+        ("jinja2", Some(Dialect::Jinja)),
+        ("mustache", None),
+    ] {
+        assert_eq!(Dialect::from_name(name), want, "{name}");
     }
 }

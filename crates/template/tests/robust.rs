@@ -123,6 +123,12 @@ fn deep() -> Vec<String> {
     vec![
         nested("{{#if a}}", "{{/if}}", 3000),
         nested("{{#if a}}", "{{/if}}", 17),
+        nested(&tag("{{#if a}}", "{{else if b}}", 32, ""), "{{/if}}", 16),
+        nested(
+            &tag("{% if a %}", "{% elif b %}", 55, ""),
+            "{% endif %}",
+            16,
+        ),
         nested("{{ if .a }}", "{{ end }}", 3000),
         nested("{% if a %}", "{% endif %}", 3000),
         tag("{{#if a}}", "{{else if b}}", 4000, "{{/if}}"),
