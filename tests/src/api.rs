@@ -102,7 +102,7 @@ impl Api {
 
     /// Reads one object, or a list as it is.
     pub fn get(&self, path: &str) -> Result<Value, ApiError> {
-        self.json(Method::GET, path, None)
+        self.json(&Method::GET, path, None)
     }
 
     /// The items of a list.
@@ -116,27 +116,27 @@ impl Api {
 
     /// POSTs an object to a collection or subresource.
     pub fn create(&self, path: &str, object: &Value) -> Result<Value, ApiError> {
-        self.json(Method::POST, path, Some((JSON, object)))
+        self.json(&Method::POST, path, Some((JSON, object)))
     }
 
     /// PUTs an object.
     pub fn replace(&self, path: &str, object: &Value) -> Result<Value, ApiError> {
-        self.json(Method::PUT, path, Some((JSON, object)))
+        self.json(&Method::PUT, path, Some((JSON, object)))
     }
 
     /// Applies a JSON merge patch.
-    pub fn patch(&self, path: &str, patch: &Value) -> Result<Value, ApiError> {
-        self.json(Method::PATCH, path, Some((MERGE_PATCH, patch)))
+    pub fn patch(&self, path: &str, change: &Value) -> Result<Value, ApiError> {
+        self.json(&Method::PATCH, path, Some((MERGE_PATCH, change)))
     }
 
     /// Applies a JSON patch (RFC 6902).
-    pub fn json_patch(&self, path: &str, patch: &Value) -> Result<Value, ApiError> {
-        self.json(Method::PATCH, path, Some((JSON_PATCH, patch)))
+    pub fn json_patch(&self, path: &str, change: &Value) -> Result<Value, ApiError> {
+        self.json(&Method::PATCH, path, Some((JSON_PATCH, change)))
     }
 
     /// Deletes an object in the usual way: pods keep their grace period.
     pub fn delete(&self, path: &str) -> Result<Value, ApiError> {
-        self.json(Method::DELETE, path, None)
+        self.json(&Method::DELETE, path, None)
     }
 
     /// Deletes an object at once, as a kubelet ends a pod.
@@ -190,7 +190,7 @@ impl Api {
             self.path_of(object)
         })?;
         let path = format!("{path}?fieldManager=ng-tests&force=true");
-        Ok(self.json(Method::PATCH, &path, Some((APPLY_PATCH, object)))?)
+        Ok(self.json(&Method::PATCH, &path, Some((APPLY_PATCH, object)))?)
     }
 
     /// The path of an object, by asking the server about its kind.
@@ -225,12 +225,12 @@ impl Api {
 
     fn json(
         &self,
-        method: Method,
+        method: &Method,
         path: &str,
         body: Option<(&str, &Value)>,
     ) -> Result<Value, ApiError> {
-        let response = self.send(&self.agent, &method, path, body)?;
-        let text = read_body(response, &method, path)?;
+        let response = self.send(&self.agent, method, path, body)?;
+        let text = read_body(response, method, path)?;
         serde_json::from_str(&text).map_err(|source| ApiError::Answer {
             path: path.to_owned(),
             source,

@@ -295,11 +295,11 @@ impl Budget {
     pub fn allow(&self, api: &Api, allowed: u32) -> Result<()> {
         let path = self.path();
         let generation = api.get(&path)?["metadata"]["generation"].clone();
-        let patch = json!({"status": {
+        let status = json!({"status": {
             "observedGeneration": generation, "disruptionsAllowed": allowed,
             "currentHealthy": 3, "desiredHealthy": 2, "expectedPods": 3, "disruptedPods": null,
         }});
-        api.patch(&format!("{path}/status"), &patch)?;
+        api.patch(&format!("{path}/status"), &status)?;
         Ok(())
     }
 

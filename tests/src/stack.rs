@@ -89,7 +89,8 @@ impl StackBuilder {
 
     /// Starts all but shell-operator, so that a test can first write the world the hooks will find.
     ///
-    /// `PROMETHEUS_URL` and the folders of contract are set for the hooks unless the test set them.
+    /// `PROMETHEUS_URL`, `NODEGUARDIAN_NAMESPACE` and the folders for configuration, secrets and
+    /// state are set for the hooks, unless the test set them.
     pub fn start(self) -> Result<Stack> {
         // The name must not begin with a dot: shell-operator takes such folders for hidden.
         let dir = tempfile::Builder::new().prefix("ng-stack-").tempdir()?;

@@ -145,7 +145,8 @@ struct Places {
 impl Places {
     fn from_environment() -> Self {
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let default_cache = package.join("../target/stack-tools");
+        let workspace = package.parent().unwrap_or(package);
+        let default_cache = workspace.join("target/stack-tools");
         Self {
             cache: variable(CACHE_VARIABLE).map_or(default_cache, PathBuf::from),
             assets: variable(ASSETS_VARIABLE).map(PathBuf::from),
@@ -231,12 +232,10 @@ impl Places {
         self.cache.join(format!("{}.stamp", pinned.name))
     }
 
-    /// Everything the executable depends on: the build's arguments and the lock.
+    /// Everything the executable depends on: the build's arguments and the module's files.
     fn stamp(&self, pinned: &Pinned) -> Result<String> {
-        let dir = self.modules.join(pinned.module);
         let mut stamp = arguments(pinned).join(" ");
-        for file in ["go.mod", "go.sum"] {
-            let path = dir.join(file);
+        for path in files_below(&self.modules.join(pinned.module))? {
             let text = std::fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
             stamp.push('\n');
@@ -264,6 +263,22 @@ impl Places {
         }
         write_file(&self.stamp_path(pinned), self.stamp(pinned)?)
     }
+}
+
+fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    let entries =
+        std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            paths.extend(files_below(&path)?);
+        } else {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
 }
 
 fn arguments(pinned: &Pinned) -> Vec<String> {

@@ -39,12 +39,8 @@ fn snapshot_names(stack: &Stack) -> Result<Vec<String>> {
         .collect())
 }
 
-#[test]
-fn a_hook_sees_nodes_patches_them_and_survives_the_loss_of_the_api_server() -> Result<()> {
-    let Some(tools) = Tools::for_test()? else {
-        return Ok(());
-    };
-    let start = Instant::now();
+/// A stack with two nodes whose hook has seen both.
+fn watched_stack(tools: Tools) -> Result<Stack> {
     let mut stack = Stack::builder(tools)
         .hook(Hook::script("001-watcher", WATCHER))
         .start()?;
@@ -54,14 +50,22 @@ fn a_hook_sees_nodes_patches_them_and_survives_the_loss_of_the_api_server() -> R
             .create(stack.api())?;
     }
     stack.operator().start()?;
-    eprintln!("the stack was up after {:?}", start.elapsed());
     wait_until(LIMIT, "snapshot with both nodes", || {
         let names = snapshot_names(&stack)?;
         ensure!(names == ["n1", "n2"], "{names:?}");
         Ok(())
     })?;
-    eprintln!("the hook saw the nodes after {:?}", start.elapsed());
+    Ok(stack)
+}
 
+#[test]
+fn what_a_hook_does_shows_in_the_cluster_the_audit_the_metrics_and_the_log() -> Result<()> {
+    let Some(tools) = Tools::for_test()? else {
+        return Ok(());
+    };
+    let start = Instant::now();
+    let mut stack = watched_stack(tools)?;
+    eprintln!("a hook saw the nodes after {:?}", start.elapsed());
     let node = wait_until(LIMIT, "label set by the hook", || {
         let node = stack.api().get("/api/v1/nodes/n1")?;
         ensure!(
@@ -101,7 +105,15 @@ fn a_hook_sees_nodes_patches_them_and_survives_the_loss_of_the_api_server() -> R
         "{own:?}"
     );
     eprintln!("resident: {} MiB", stack.resident_bytes()? >> 20);
+    Ok(())
+}
 
+#[test]
+fn the_api_server_and_shell_operator_come_back_where_they_were() -> Result<()> {
+    let Some(tools) = Tools::for_test()? else {
+        return Ok(());
+    };
+    let mut stack = watched_stack(tools)?;
     stack.cluster().stop();
     ensure!(
         stack.api().get("/api/v1/nodes").is_err(),
@@ -118,12 +130,15 @@ fn a_hook_sees_nodes_patches_them_and_survives_the_loss_of_the_api_server() -> R
             Ok(())
         },
     )?;
-    ensure!(
-        stack.operator().terminate(LIMIT)? == 0,
-        "shell-operator ended with an error"
-    );
+    let status = stack.operator().terminate(LIMIT)?;
+    ensure!(status == 0, "shell-operator ended with {status}");
     ensure!(!stack.operator().is_running(), "shell-operator still runs");
     stack.operator().start()?;
+    stack.operator().kill();
+    ensure!(
+        !stack.operator().is_running(),
+        "a killed shell-operator runs"
+    );
     Ok(())
 }
 

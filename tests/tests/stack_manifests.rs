@@ -1,0 +1,56 @@
+//! The project's own manifests against a real API server.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use ng_tests::{Stack, Tools};
+
+fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+#[test]
+fn crds_rights_and_examples_are_accepted() -> Result<()> {
+    let Some(tools) = Tools::for_test()? else {
+        return Ok(());
+    };
+    let mut stack = Stack::builder(tools)
+        .manifests_in(project("config/crd"))?
+        .rights(project("deploy/rbac.yaml"))
+        .start()?;
+    let mut examples = Vec::new();
+    for entry in std::fs::read_dir(project("config/examples"))? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+        {
+            examples.push(path);
+        }
+    }
+    ensure!(!examples.is_empty(), "no examples");
+    for path in examples {
+        let text = std::fs::read_to_string(&path)?;
+        stack
+            .api()
+            .apply(&text)
+            .with_context(|| path.display().to_string())?;
+    }
+    let rules = "/apis/nodeguardian.k8s.io/v1/nodeguardianrules";
+    let hooks = stack
+        .cluster()
+        .as_service_account("nodeguardian-system", "nodeguardian")?;
+    ensure!(!hooks.list(rules)?.is_empty(), "the hooks see no rule");
+    hooks
+        .list("/api/v1/nodes")
+        .context("the hooks may not list nodes")?;
+    let forbidden = hooks
+        .delete("/api/v1/nodes/n1")
+        .err()
+        .and_then(|error| error.code());
+    ensure!(
+        forbidden == Some(403),
+        "the hooks may delete nodes: {forbidden:?}"
+    );
+    Ok(())
+}
