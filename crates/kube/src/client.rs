@@ -16,6 +16,7 @@ use crate::auth::{Authenticator, Grant};
 use crate::credentials::{Credentials, Identity};
 use crate::error::{CredentialsError, KubeError};
 use crate::request::{Method, Request};
+use crate::secret::Secret;
 use crate::status::ApiStatus;
 use crate::tls::TlsConnector;
 
@@ -376,7 +377,9 @@ fn agent(
             .chain(ConnectProxyConnector::default())
             .chain(TcpConnector::default());
     // Without TLS there may be no certificates at all, and that is no mistake.
-    if credentials.server.starts_with("http://") {
+    let is_https = |url: &str| url.starts_with("https://");
+    let proxy_url = credentials.proxy.as_ref().map(Secret::expose);
+    if !is_https(&credentials.server) && !proxy_url.is_some_and(is_https) {
         return Ok(Agent::with_parts(
             config,
             connector,

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -183,6 +183,32 @@ fn plugin_runs_again_after_a_refusal() {
     let client = folder.client(&cluster(&server), &plugin(&script, ""));
     client.send(&request::get_node("n"), soon()).unwrap();
     assert_eq!(tokens(&server), ["Bearer t1", "Bearer t2"]);
+}
+
+#[test]
+fn threads_refused_together_renew_once() {
+    const THREADS: usize = 4;
+    let folder = Folder::new();
+    let log = folder.path("runs");
+    let token = credential(r#""token":"t'$(wc -l < RUNS | tr -d ' ')'""#);
+    let script =
+        format!("echo run >> RUNS; echo '{token}'").replace("RUNS", &log.display().to_string());
+    // Nobody is refused before everybody has come with the first token.
+    let all = Barrier::new(THREADS);
+    let server = Server::plain(move |number, request| {
+        if number < THREADS {
+            all.wait();
+        }
+        wants("t2")(number, request)
+    });
+    let client = folder.client(&cluster(&server), &plugin(&script, ""));
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| client.send(&request::get_node("n"), soon()).unwrap());
+        }
+    });
+    assert_eq!(lines_of(&log), 2);
+    assert_eq!(server.lines().len(), 2 * THREADS);
 }
 
 #[test]
