@@ -115,7 +115,7 @@ pub(super) fn block<'a, T>(
         };
         problems.add(
             format!("{path}.{name}"),
-            format!("expected the block that belongs to type {name:?}, found {others}"),
+            format!("expected the block {name:?}, found {others}"),
         );
     }
     block

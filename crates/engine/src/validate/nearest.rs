@@ -13,8 +13,9 @@ pub(super) fn nearest<'a>(
     known
         .into_iter()
         .map(|word| (distance(&folded, &word.to_lowercase()), word))
-        .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, word)| *distance <= (word.len() / 3).max(1))
+        .filter(|(distance, word)| *distance < word.len() && *distance <= (word.len() / 3).max(1))
+        // Of words equally near, one that starts the same: `=` is meant to be `==`.
+        .min_by_key(|(distance, word)| (*distance, word.chars().next() != found.chars().next()))
         .map(|(_, word)| word)
 }
 
@@ -40,13 +41,14 @@ mod tests {
 
     #[test]
     fn the_nearest_word_is_near_or_nothing() {
-        let known = ["GreaterThan", "LessThan", "cpuLoadRatio"];
+        let known = ["GreaterThan", "LessThan", "cpuLoadRatio", ">=", "=="];
         for (found, expected) in [
             ("GreaterThen", Some("GreaterThan")),
             ("greaterthan", Some("GreaterThan")),
             ("cpuload", None),
             ("cpu_load_ratio", Some("cpuLoadRatio")),
             ("LesThan", Some("LessThan")),
+            ("=", Some("==")),
             ("", None),
             ("banana", None),
             (&"x".repeat(65), None),
