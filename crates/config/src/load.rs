@@ -1,0 +1,364 @@
+//! Reads the mounted files, and keeps the last valid configuration file for when the mounted one is broken.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::issue::{Entry, Issue, Origin};
+use crate::model::Config;
+use crate::resolve::{File, Inputs, Resolution, parse, resolve};
+use crate::secret::Secret;
+use crate::tree::{Format, Node};
+
+/// The name of the kept file in the state directory.
+pub const LAST_VALID: &str = "config.last-valid.json";
+
+/// A `ConfigMap` or Secret holds at most this many bytes, so no file of ours is larger.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// The files a configuration may be in, the first found counts.
+const FILES: [(&str, Format); 2] = [("config.json", Format::Json), ("config.yaml", Format::Yaml)];
+
+/// Where a configuration comes from, as paths and values.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// The mounted `ConfigMap`.
+    pub config_dir: PathBuf,
+    /// The mounted Secret.
+    pub secrets_dir: PathBuf,
+    /// Our own directory, where the last valid file is kept.
+    pub state_dir: PathBuf,
+    /// The environment.
+    pub env: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Sources {
+    /// Names the variables, but shows no values: some are passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sources")
+            .field("config_dir", &self.config_dir)
+            .field("secrets_dir", &self.secrets_dir)
+            .field("state_dir", &self.state_dir)
+            .field("env", &self.env.keys())
+            .finish()
+    }
+}
+
+/// A configuration to run on, and how it came about.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Whether it is the mounted one.
+    pub state: State,
+    /// What may be a mistake, and trouble with the state directory.
+    pub warnings: Vec<Issue>,
+    /// Every effective setting and where it came from, secrets masked.
+    pub entries: Vec<Entry>,
+}
+
+/// Whether the mounted configuration is in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It is.
+    Valid,
+    /// It is not, or not all of it.
+    Fallback {
+        /// Everything that is wrong with what is mounted and set.
+        errors: Vec<Issue>,
+        /// What is used instead.
+        used: Used,
+    },
+}
+
+/// What stands in for an invalid configuration. Secret files and variables hold above and below it as always;
+/// one that is wrong itself is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Used {
+    /// The last file that was valid. That is the mounted one if only a Secret file or a variable is wrong.
+    LastValid,
+    /// The built-in defaults: no valid file was seen yet.
+    Defaults,
+}
+
+/// Loads the configuration; whatever is wrong, there is one to run on.
+///
+/// A valid file is kept in the state directory, where it is written only when it has changed. Without
+/// a state directory that can be written, loading works, with a warning.
+pub fn load(sources: &Sources) -> Loaded {
+    let mut mounted = Mounted::read(sources);
+    let resolution = mounted.resolve(sources);
+    let mut warnings = std::mem::take(&mut mounted.warnings);
+    if mounted.file_errors.is_empty() && !concerns_file(&resolution, mounted.name()) {
+        let kept = keep(&sources.state_dir, &mounted.to_keep());
+        warnings.extend(
+            kept.err()
+                .map(|error| state_issue(&format!("cannot be kept: {error}"))),
+        );
+    }
+    choose(sources, mounted, resolution, warnings)
+}
+
+/// Loads as [`load`] does, but leaves the state directory as it is: for commands that only look.
+pub fn inspect(sources: &Sources) -> Loaded {
+    let mut mounted = Mounted::read(sources);
+    let resolution = mounted.resolve(sources);
+    let warnings = std::mem::take(&mut mounted.warnings);
+    choose(sources, mounted, resolution, warnings)
+}
+
+/// Takes the resolution of what is mounted, or finds a stand-in if it is invalid.
+fn choose(
+    sources: &Sources,
+    mounted: Mounted,
+    resolution: Resolution,
+    mut warnings: Vec<Issue>,
+) -> Loaded {
+    let file_is_wrong =
+        !mounted.file_errors.is_empty() || concerns_file(&resolution, mounted.name());
+    let mut errors = mounted.file_errors;
+    errors.extend(mounted.secret_errors);
+    let Resolution {
+        config,
+        entries,
+        errors: found,
+        warnings: doubts,
+    } = resolution;
+    errors.extend(found);
+    warnings.extend(doubts);
+    if errors.is_empty() {
+        return Loaded {
+            config,
+            state: State::Valid,
+            warnings,
+            entries,
+        };
+    }
+    let (config, entries, used) = if file_is_wrong {
+        let stand_in = last_valid(sources, &mounted.secrets, &mut warnings);
+        (stand_in.0.config, stand_in.0.entries, stand_in.1)
+    } else {
+        (config, entries, Used::LastValid)
+    };
+    Loaded {
+        config,
+        state: State::Fallback { errors, used },
+        warnings,
+        entries,
+    }
+}
+
+/// The kept file combined with the other layers, or these alone.
+fn last_valid(
+    sources: &Sources,
+    secrets: &BTreeMap<String, Secret>,
+    warnings: &mut Vec<Issue>,
+) -> (Resolution, Used) {
+    let layers = Inputs {
+        file: None,
+        secrets,
+        env: &sources.env,
+    };
+    let text = match read_text(&sources.state_dir.join(LAST_VALID)) {
+        Ok(text) => text,
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                warnings.push(state_issue(&format!("cannot be read: {error}")));
+            }
+            return (resolve(&layers), Used::Defaults);
+        }
+    };
+    let file = File {
+        name: LAST_VALID,
+        text: &text,
+        format: Format::Json,
+    };
+    let resolution = resolve(&Inputs {
+        file: Some(file),
+        ..layers
+    });
+    if !concerns_file(&resolution, Some(LAST_VALID)) {
+        return (resolution, Used::LastValid);
+    }
+    warnings.push(state_issue("is no longer valid and is not used"));
+    (resolve(&layers), Used::Defaults)
+}
+
+fn state_issue(detail: &str) -> Issue {
+    Issue::new(LAST_VALID, "", detail)
+}
+
+/// Whether an error is the file's own, and not one of a variable or Secret file.
+fn concerns_file(resolution: &Resolution, name: Option<&str>) -> bool {
+    name.is_some_and(|name| {
+        let place = Origin::File(name.to_owned()).to_string();
+        resolution.errors.iter().any(|error| error.place() == place)
+    })
+}
+
+/// What is mounted, as texts.
+#[derive(Default)]
+struct Mounted {
+    file: Option<(&'static str, Format, String)>,
+    secrets: BTreeMap<String, Secret>,
+    file_errors: Vec<Issue>,
+    secret_errors: Vec<Issue>,
+    warnings: Vec<Issue>,
+}
+
+impl Mounted {
+    fn read(sources: &Sources) -> Self {
+        let mut mounted = Mounted::default();
+        mounted.read_config(&sources.config_dir);
+        mounted.read_secrets(&sources.secrets_dir);
+        mounted
+    }
+
+    fn name(&self) -> Option<&'static str> {
+        self.file.as_ref().map(|(name, _, _)| *name)
+    }
+
+    fn resolve(&self, sources: &Sources) -> Resolution {
+        let file = self.file.as_ref().map(|(name, format, text)| File {
+            name,
+            text,
+            format: *format,
+        });
+        resolve(&Inputs {
+            file,
+            secrets: &self.secrets,
+            env: &sources.env,
+        })
+    }
+
+    /// The first file found; a missing one is not an error, an unreadable one is.
+    fn read_config(&mut self, dir: &Path) {
+        let mut found: Option<&str> = None;
+        for (name, format) in FILES {
+            if let Some(first) = found {
+                if dir.join(name).exists() {
+                    self.warnings.push(Issue::new(
+                        name,
+                        "",
+                        format!("not used, because there is {first}"),
+                    ));
+                }
+                continue;
+            }
+            match read_text(&dir.join(name)) {
+                Ok(text) => self.file = Some((name, format, text)),
+                Err(error) if is_missing(&error) => continue,
+                Err(error) => {
+                    let detail = format!("cannot be read: {error}");
+                    self.file_errors.push(Issue::new(name, "", detail));
+                }
+            }
+            found = Some(name);
+        }
+    }
+
+    /// Every visible file; what begins with a dot belongs to the way Kubernetes swaps mounted files.
+    fn read_secrets(&mut self, dir: &Path) {
+        let entries = match fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(error) if is_missing(&error) => return,
+            Err(error) => {
+                self.secret_errors.push(Issue::new(
+                    "secrets",
+                    "",
+                    format!("cannot be listed: {error}"),
+                ));
+                return;
+            }
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') || entry.path().is_dir() {
+                continue;
+            }
+            match read_text(&entry.path()) {
+                Ok(text) => {
+                    let text = text.trim_end_matches(['\n', '\r']);
+                    self.secrets.insert(name, Secret::new(text));
+                }
+                Err(error) => self.secret_errors.push(Issue::new(
+                    format!("secret {name}"),
+                    "",
+                    format!("cannot be read: {error}"),
+                )),
+            }
+        }
+    }
+
+    /// The text to keep: JSON as it stands, YAML as the JSON of the same value, nothing as an empty object.
+    fn to_keep(&self) -> String {
+        match &self.file {
+            None => "{}".to_owned(),
+            Some((_, Format::Json, text)) => text.clone(),
+            Some((name, Format::Yaml, text)) => {
+                let file = File {
+                    name,
+                    text,
+                    format: Format::Yaml,
+                };
+                parse(&file).map_or_else(
+                    |_| "{}".to_owned(),
+                    |map| Node::Map(map).to_json().to_string(),
+                )
+            }
+        }
+    }
+}
+
+/// No such file, or no directory where it would be.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::other("it is larger than 1 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        io::Error::other(format!(
+            "it is not UTF-8 text (byte {})",
+            error.utf8_error().valid_up_to() + 1
+        ))
+    })
+}
+
+/// Writes the kept file if it says something else, in one step: a reader sees the old or the new one.
+///
+/// Nothing is forced to disk: after a power loss the mounted file is there to be read again. Only we may read it,
+/// because an older configuration may hold a password.
+fn keep(state_dir: &Path, text: &str) -> io::Result<()> {
+    let path = state_dir.join(LAST_VALID);
+    if read_text(&path).is_ok_and(|kept| kept == text) {
+        return Ok(());
+    }
+    fs::create_dir_all(state_dir)?;
+    let temporary = state_dir.join(format!(".{LAST_VALID}.{}", std::process::id()));
+    // One of a run that was killed and had our number.
+    if let Err(error) = fs::remove_file(&temporary)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(&temporary, &path));
+    written.inspect_err(|_| drop(fs::remove_file(&temporary)))
+}

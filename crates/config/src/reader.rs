@@ -1,0 +1,400 @@
+//! Looks settings up through the layers, highest first: Secret files, the file, the environment, the default.
+//!
+//! The code that reads a setting is the only place that knows it, and from it follow the keys that are known, the
+//! Secret files that are, the origins and the schema. A wrong value is noted and the next layer taken, so
+//! that one pass finds every mistake.
+
+use std::borrow::Cow;
+
+use crate::issue::{Entry, Issue, Origin};
+use crate::key::{Key, kebab};
+use crate::resolve::{Inputs, Resolution};
+use crate::setting::{Setting, Wrong};
+use crate::suggest::nearest;
+use crate::tree::{Map, Node};
+
+/// A variable and what it says of one setting.
+type EnvText = (&'static str, String);
+
+/// Reads one document with its layers.
+pub(crate) struct Reader<'a> {
+    inputs: &'a Inputs<'a>,
+    root: &'a Map<'a>,
+    /// The paths read so far, as section and key.
+    known: Vec<(&'static str, &'static str)>,
+    known_files: Vec<Cow<'static, str>>,
+    out: Findings,
+}
+
+#[derive(Default)]
+struct Findings {
+    entries: Vec<Entry>,
+    errors: Vec<Issue>,
+    warnings: Vec<Issue>,
+    /// Keys of the file nobody read: section, key.
+    unknown: Vec<(&'static str, String)>,
+}
+
+/// Reads the settings of one section.
+pub(crate) struct Section<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    name: &'static str,
+    map: Option<&'a Map<'a>>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(inputs: &'a Inputs<'a>, root: &'a Map<'a>) -> Self {
+        Reader {
+            inputs,
+            root,
+            known: Vec::new(),
+            known_files: Vec::new(),
+            out: Findings::default(),
+        }
+    }
+
+    fn file_name(&self) -> &'a str {
+        self.inputs.file.as_ref().map_or("", |file| file.name)
+    }
+
+    pub(crate) fn error(&mut self, path: impl Into<String>, detail: impl Into<String>) {
+        let issue = Issue::new(self.file_name(), path, detail);
+        self.out.errors.push(issue);
+    }
+
+    fn warn(&mut self, path: impl Into<String>, detail: impl Into<String>) {
+        let issue = Issue::new(self.file_name(), path, detail);
+        self.out.warnings.push(issue);
+    }
+
+    /// Reads what stands at the top of the document.
+    pub(crate) fn top<T>(&mut self, read: impl FnOnce(&mut Section<'_, 'a>) -> T) -> T {
+        let map = Some(self.root);
+        read(&mut Section {
+            reader: self,
+            name: "",
+            map,
+        })
+    }
+
+    /// Reads what only the environment can set: the file has no such key.
+    pub(crate) fn env_only<T>(&mut self, read: impl FnOnce(&mut Section<'_, 'a>) -> T) -> T {
+        let (keys, files) = (self.known.len(), self.known_files.len());
+        let value = read(&mut Section {
+            reader: self,
+            name: "",
+            map: None,
+        });
+        self.known.truncate(keys);
+        self.known_files.truncate(files);
+        value
+    }
+
+    /// The value of a section that is read as it stands, absent when it is null.
+    pub(crate) fn raw(&mut self, name: &'static str) -> Option<&'a Node<'a>> {
+        self.known.push(("", name));
+        self.root.get(name).filter(|node| **node != Node::Null)
+    }
+
+    /// The object at a section, an error if it is anything else.
+    pub(crate) fn object(&mut self, name: &'static str) -> Option<&'a Map<'a>> {
+        let map = match self.raw(name)? {
+            Node::Map(map) => map,
+            other => {
+                self.error(name, format!("expected an object, found {}", other.kind()));
+                return None;
+            }
+        };
+        self.note_duplicates(name, map);
+        Some(map)
+    }
+
+    pub(crate) fn section<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Section<'_, 'a>) -> T,
+    ) -> T {
+        let map = self.object(name);
+        let first = self.known.len();
+        let value = read(&mut Section {
+            reader: self,
+            name,
+            map,
+        });
+        for key in map.into_iter().flat_map(Map::keys) {
+            if !self.known[first..].iter().any(|(_, known)| *known == key) {
+                self.out.unknown.push((name, key.to_owned()));
+            }
+        }
+        value
+    }
+
+    /// Warns of a key that is none of a few, in an object whose own name the user chose.
+    pub(crate) fn expect_keys(&mut self, path: &str, map: &Map<'_>, known: &[&'static str]) {
+        for key in map.keys().filter(|key| !known.contains(key)) {
+            self.warn(
+                format!("{path}.{key}"),
+                unknown_key(nearest(key, known.iter().copied())),
+            );
+        }
+        self.note_duplicates(path, map);
+    }
+
+    fn note_duplicates(&mut self, path: &str, map: &Map<'_>) {
+        for key in map.duplicates() {
+            self.warn(
+                join(path, key),
+                "the key is given more than once, the last one counts",
+            );
+        }
+    }
+
+    pub(crate) fn record(&mut self, entry: Entry) {
+        self.out.entries.push(entry);
+    }
+
+    /// The file as the origin of a value.
+    pub(crate) fn file_origin(&self) -> Origin {
+        Origin::File(self.file_name().to_owned())
+    }
+
+    /// Adds what can only be known after everything is read, and gives all findings back.
+    pub(crate) fn finish(mut self, config: crate::Config) -> Resolution {
+        self.note_duplicates("", self.root);
+        for key in self.root.keys() {
+            if key != "$schema" && !self.known.contains(&("", key)) {
+                self.out.unknown.push(("", key.to_owned()));
+            }
+        }
+        for (section, key) in std::mem::take(&mut self.out.unknown) {
+            let detail = unknown_key(self.meant(section, &key).as_deref());
+            self.warn(join(section, &key), detail);
+        }
+        for name in self.inputs.secrets.keys() {
+            if !self.known_files.iter().any(|known| known == name) {
+                let meant = nearest(name, self.known_files.iter().map(AsRef::as_ref));
+                let hint =
+                    meant.map_or_else(String::new, |name| format!(", did you mean \"{name}\"?"));
+                self.out.warnings.push(Issue::new(
+                    format!("secret {name}"),
+                    "",
+                    format!("unknown file{hint}"),
+                ));
+            }
+        }
+        let Findings {
+            entries,
+            errors,
+            warnings,
+            unknown: _,
+        } = self.out;
+        Resolution {
+            config,
+            entries,
+            errors,
+            warnings,
+        }
+    }
+
+    /// The path somebody may have meant: a similar key of the section, or the same key of another.
+    fn meant(&self, section: &str, key: &str) -> Option<String> {
+        let siblings = self
+            .known
+            .iter()
+            .filter(|(known, _)| *known == section)
+            .map(|(_, name)| *name);
+        let elsewhere = || {
+            self.known
+                .iter()
+                .find(|(_, name)| name.eq_ignore_ascii_case(key))
+        };
+        match nearest(key, siblings) {
+            Some(name) => Some(join(section, name)),
+            None => elsewhere().map(|(section, name)| join(section, name)),
+        }
+    }
+}
+
+fn unknown_key(meant: Option<&str>) -> String {
+    match meant {
+        Some(name) => format!("unknown key, did you mean \"{name}\"?"),
+        None => "unknown key".to_owned(),
+    }
+}
+
+fn join(section: &str, key: &str) -> String {
+    if section.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{section}.{key}")
+    }
+}
+
+impl Section<'_, '_> {
+    /// Whether a layer above the environment sets a key.
+    pub(crate) fn is_set(&self, key: Key) -> bool {
+        let in_file = self
+            .map
+            .and_then(|map| map.get(key.name))
+            .is_some_and(|node| !is_blank(node));
+        in_file
+            || self
+                .secret_names(key)
+                .iter()
+                .any(|name| self.secret_text(name).is_some())
+    }
+
+    /// The effective value of a setting.
+    pub(crate) fn read<T: Setting>(&mut self, key: Key, default: T) -> T {
+        let names = self.secret_names(key);
+        let in_env = self.env_text(key);
+        let found = self
+            .by_secrets(key, &names)
+            .or_else(|| self.by_file(key, in_env.is_some()));
+        let found = match (found, in_env) {
+            (Some(found), Some(hidden)) => {
+                self.warn_of_hidden::<T>(key, &hidden);
+                Some(found)
+            }
+            (None, Some(used)) => self.by_env(key, &used),
+            (found, None) => found,
+        };
+        let (value, origin) = found.unwrap_or((default, Origin::Default));
+        // Whatever came out of a Secret is a secret, also where the file would show it.
+        let hidden = matches!(origin, Origin::Secret(_));
+        let value_shown = if hidden {
+            crate::secret::MASK.into()
+        } else {
+            value.show()
+        };
+        self.reader.known.push((self.name, key.name));
+        self.reader.known_files.extend(names);
+        let path = join(self.name, key.name);
+        self.reader.record(Entry {
+            path,
+            value: value_shown,
+            origin,
+            doc: key.doc,
+            schema: T::schema,
+        });
+        value
+    }
+
+    /// The names of the Secret files that may hold a key.
+    fn secret_names(&self, key: Key) -> Vec<Cow<'static, str>> {
+        if self.reader.inputs.secrets.is_empty() {
+            return Vec::new();
+        }
+        let own = kebab(self.name, key.name);
+        key.secret_file
+            .map(Cow::Borrowed)
+            .into_iter()
+            .chain([Cow::Owned(own)])
+            .collect()
+    }
+
+    /// The text of a Secret file; an empty one counts as absent.
+    fn secret_text(&self, name: &str) -> Option<&str> {
+        self.reader
+            .inputs
+            .secrets
+            .get(name)
+            .map(crate::Secret::expose)
+            .filter(|text| !text.is_empty())
+    }
+
+    /// The text of the variable; an empty one counts as absent.
+    fn env_text(&self, key: Key) -> Option<EnvText> {
+        let (variable, part) = key.env?;
+        let text = self
+            .reader
+            .inputs
+            .env
+            .get(variable)
+            .map(|text| text.trim())
+            .filter(|text| !text.is_empty())?;
+        Some((variable, part.of(text)?.to_owned()))
+    }
+
+    fn by_secrets<T: Setting>(
+        &mut self,
+        key: Key,
+        names: &[Cow<'static, str>],
+    ) -> Option<(T, Origin)> {
+        for name in names {
+            let Some(result) = self.secret_text(name).map(T::from_text) else {
+                continue;
+            };
+            let origin = Origin::Secret(name.to_string());
+            match result {
+                Ok(value) => return Some((value, origin)),
+                Err(wrongs) => self.note_wrong::<T>(key, &origin, wrongs),
+            }
+        }
+        None
+    }
+
+    fn by_file<T: Setting>(&mut self, key: Key, env_is_set: bool) -> Option<(T, Origin)> {
+        let node = self.map?.get(key.name)?;
+        let blank = match node {
+            Node::Null => true,
+            Node::Text(text) => text.is_empty() && T::BLANK_IS_UNSET && !key.blank_is_value,
+            // An empty list is a value of its own, unless it would hide a variable.
+            Node::List(items) => items.is_empty() && env_is_set,
+            Node::Bool(_) | Node::Number(_) | Node::Map(_) => false,
+        };
+        if blank {
+            return None;
+        }
+        let origin = self.reader.file_origin();
+        match T::from_node(node) {
+            Ok(value) => Some((value, origin)),
+            Err(wrongs) => {
+                self.note_wrong::<T>(key, &origin, wrongs);
+                None
+            }
+        }
+    }
+
+    fn by_env<T: Setting>(&mut self, key: Key, (variable, text): &EnvText) -> Option<(T, Origin)> {
+        let origin = Origin::Env(variable);
+        match T::from_text(text) {
+            Ok(value) => Some((value, origin)),
+            Err(wrongs) => {
+                self.note_wrong::<T>(key, &origin, wrongs);
+                None
+            }
+        }
+    }
+
+    /// A wrong variable that a higher layer hides does no harm, but somebody should know.
+    fn warn_of_hidden<T: Setting>(&mut self, key: Key, (variable, text): &EnvText) {
+        if T::from_text(text).is_err() {
+            let detail =
+                "the variable is wrong, and not used because a higher layer sets the value";
+            self.reader
+                .out
+                .warnings
+                .push(Issue::new(variable, join(self.name, key.name), detail));
+        }
+    }
+
+    /// Turns what a type says of a value into errors, without the value where it is a secret.
+    fn note_wrong<T: Setting>(&mut self, key: Key, origin: &Origin, wrongs: Vec<Wrong>) {
+        let hidden = T::SECRET || matches!(origin, Origin::Secret(_));
+        for wrong in wrongs {
+            let path = format!("{}{}", join(self.name, key.name), wrong.at);
+            let issue = Issue::new(origin, path, wrong.describe(hidden));
+            self.reader.out.errors.push(issue);
+        }
+    }
+}
+
+fn is_blank(node: &Node<'_>) -> bool {
+    match node {
+        Node::Null => true,
+        Node::Text(text) => text.is_empty(),
+        Node::List(items) => items.is_empty(),
+        Node::Bool(_) | Node::Number(_) | Node::Map(_) => false,
+    }
+}

@@ -1,0 +1,390 @@
+//! Every setting: its key, what it is for, where else it may come from, and its default.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::choice::{ChannelKind, LogFormat, LogLevel, LogOutput, MaxNodes, SmtpTls, TaintEffect};
+use crate::issue::Entry;
+use crate::key::{Key, Part, key};
+use crate::model::{
+    Alert, Channels, Config, Email, Log, Metric, MetricsServer, Monitoring, Node, Pagerduty,
+    Prometheus, Safety, SignedWebhook, Telegram,
+};
+use crate::names::{MetricName, Port};
+use crate::reader::{Reader, Section};
+use crate::secret::SecretUrl;
+use crate::setting::Setting;
+use crate::size::ByteSize;
+use crate::text::Positive;
+use crate::tree;
+
+pub(crate) fn read(reader: &mut Reader<'_>) -> Config {
+    Config {
+        cluster_name: reader.top(|top| {
+            top.read(
+                key("clusterName", "The name of the cluster in alerts"),
+                None,
+            )
+        }),
+        namespace: reader.env_only(|env| {
+            let key = key("namespace", "The namespace NodeGuardian runs in");
+            env.read(key.env("NODEGUARDIAN_NAMESPACE", Part::Whole), None)
+        }),
+        email: reader.section("email", email),
+        prometheus: reader.section("prometheus", prometheus),
+        alert: reader.section("alert", alert),
+        monitoring: reader.section("monitoring", monitoring),
+        log: reader.section("log", log),
+        node: reader.section("node", node),
+        channels: channels(reader),
+        metrics: metrics(reader),
+        safety: reader.section("safety", safety),
+        node_monitor: opaque(reader),
+    }
+}
+
+/// A built-in value, which its type takes.
+fn built_in<T: FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().expect("built-in values are valid")
+}
+
+fn count(value: u32) -> NonZeroU32 {
+    NonZeroU32::new(value).unwrap_or(NonZeroU32::MIN)
+}
+
+fn seconds(value: u64) -> Duration {
+    Duration::from_secs(value)
+}
+
+fn positive(section: &mut Section<'_, '_>, key: Key, default: u64) -> Duration {
+    section.read(key, Positive(seconds(default))).0
+}
+
+fn email(s: &mut Section<'_, '_>) -> Email {
+    let server = key("smtpServer", "The mail server");
+    let port = key("smtpPort", "The port of the mail server");
+    // The port of the variable belongs to the variable's server, not to another one.
+    let port_too = if s.is_set(server) {
+        port
+    } else {
+        port.env("ALERT_EMAIL_SMTP", Part::Port)
+    };
+    let start_tls = s.read(
+        key("useTLS", "Switch to TLS after connecting (STARTTLS)"),
+        true,
+    );
+    let implicit = s.read(
+        key("useSSL", "Use TLS from the first byte; wins over useTLS"),
+        false,
+    );
+    Email {
+        server: s.read(
+            server.env("ALERT_EMAIL_SMTP", Part::Host),
+            built_in(Email::DEFAULT_SERVER),
+        ),
+        port: s.read(port_too, Port::SUBMISSION),
+        tls: match (implicit, start_tls) {
+            (true, _) => SmtpTls::Implicit,
+            (false, true) => SmtpTls::StartTls,
+            (false, false) => SmtpTls::None,
+        },
+        username: s.read(
+            key("username", "The login").env("ALERT_EMAIL_USERNAME", Part::Whole),
+            None,
+        ),
+        password: s.read(
+            key("password", "The password").env("ALERT_EMAIL_PASSWORD", Part::Whole),
+            None,
+        ),
+        from: s.read(
+            key("from", "The sender").env("ALERT_EMAIL_FROM", Part::Whole),
+            built_in("nodeguardian@example.com"),
+        ),
+        to: s.read(
+            key("to", "The recipients").env("ALERT_EMAIL_TO", Part::Whole),
+            vec![built_in("admin@example.com")],
+        ),
+        ca_file: s.read(
+            key("caFile", "PEM file of further certificates to trust"),
+            None,
+        ),
+    }
+}
+
+fn prometheus(s: &mut Section<'_, '_>) -> Prometheus {
+    let url = key("url", "The address of Prometheus; empty: there is none");
+    Prometheus {
+        url: s.read(
+            url.env("PROMETHEUS_URL", Part::Whole).blank_is_value(),
+            Some(built_in("http://prometheus-k8s.monitoring.svc:9090")),
+        ),
+        timeout: positive(s, key("timeout", "Time limit of a connection"), 30),
+        retries: s.read(key("retries", "How often a failed request is repeated"), 3),
+        query_timeout: positive(s, key("queryTimeout", "Time limit of a query"), 60),
+        max_samples: s.read(
+            key("maxSamples", "The most samples a query may return"),
+            count(10_000),
+        ),
+    }
+}
+
+fn alert(s: &mut Section<'_, '_>) -> Alert {
+    let webhook = key("webhookUrl", "Where the webhook channel posts to");
+    Alert {
+        webhook_url: s.read(
+            webhook
+                .env("ALERT_WEBHOOK_URL", Part::Whole)
+                .secret_file("webhook-url"),
+            None,
+        ),
+        default_channels: s.read(
+            key(
+                "defaultChannels",
+                "The channels of an alert that names none",
+            ),
+            vec![ChannelKind::Log, ChannelKind::Email],
+        ),
+        retry_attempts: s.read(
+            key("retryAttempts", "How often a failed delivery is repeated"),
+            3,
+        ),
+        retry_delay: s.read(
+            key("retryDelay", "The wait before the first repetition"),
+            seconds(5),
+        ),
+        batch_size: s.read(key("batchSize", "The most nodes in one message"), count(10)),
+        batch_timeout: s.read(
+            key("batchTimeout", "The longest wait for a message to fill"),
+            seconds(30),
+        ),
+        ca_file: s.read(
+            key("caFile", "PEM file of further certificates to trust"),
+            None,
+        ),
+    }
+}
+
+fn monitoring(s: &mut Section<'_, '_>) -> Monitoring {
+    let metrics = key(
+        "metricsServerUrl",
+        "The metrics API; the default means through the API server in use",
+    );
+    Monitoring {
+        default_check_interval: positive(
+            s,
+            key("defaultCheckInterval", "How often a rule is evaluated"),
+            30,
+        ),
+        default_cooldown_period: s.read(
+            key(
+                "defaultCooldownPeriod",
+                "The least time between two triggers",
+            ),
+            seconds(600),
+        ),
+        metrics_server: s.read(
+            metrics.env("METRICS_SERVER_URL", Part::Whole),
+            MetricsServer::ApiServer,
+        ),
+        max_concurrent_checks: s.read(
+            key("maxConcurrentChecks", "How many checks run at a time"),
+            count(10),
+        ),
+        health_check_interval: positive(
+            s,
+            key(
+                "healthCheckInterval",
+                "How often nodes are checked without a rule",
+            ),
+            60,
+        ),
+    }
+}
+
+fn log(s: &mut Section<'_, '_>) -> Log {
+    let level = key("level", "The least important message logged").env("LOG_LEVEL", Part::Whole);
+    Log {
+        level: s.read(level, LogLevel::Info),
+        format: s.read(key("format", "How a line is written"), LogFormat::Json),
+        output: s.read(key("output", "Where lines go"), LogOutput::Stdout),
+        max_size: s.read(
+            key("maxSize", "The size at which a log file is rotated"),
+            built_in::<ByteSize>("100MB"),
+        ),
+        max_backups: s.read(key("maxBackups", "How many rotated files are kept"), 3),
+        max_age: s.read(
+            key("maxAge", "How long rotated files are kept"),
+            seconds(7 * 24 * 60 * 60),
+        ),
+    }
+}
+
+fn node(s: &mut Section<'_, '_>) -> Node {
+    let namespaces = ["kube-system", "kube-public", "monitoring"];
+    Node {
+        default_taint_key: s.read(
+            key("defaultTaintKey", "The key of a taint that names none"),
+            built_in("nodeguardian.io/status"),
+        ),
+        default_taint_effect: s.read(
+            key(
+                "defaultTaintEffect",
+                "The effect of a taint that names none",
+            ),
+            TaintEffect::NoSchedule,
+        ),
+        default_label_prefix: s.read(
+            key("defaultLabelPrefix", "What our own label keys begin with"),
+            built_in("nodeguardian.io/"),
+        ),
+        exclude_namespaces: s.read(
+            key(
+                "excludeNamespaces",
+                "Namespaces whose pods are never evicted",
+            ),
+            namespaces.map(built_in).to_vec(),
+        ),
+        max_eviction_pods: s.read(
+            key(
+                "maxEvictionPods",
+                "The most pods one eviction takes from a node",
+            ),
+            10,
+        ),
+    }
+}
+
+fn channels(reader: &mut Reader<'_>) -> Channels {
+    const WEBHOOK: &str = "The address of the webhook";
+    let webhook =
+        |s: &mut Section<'_, '_>| -> Option<SecretUrl> { s.read(key("webhookUrl", WEBHOOK), None) };
+    let signed = |s: &mut Section<'_, '_>| SignedWebhook {
+        webhook: s.read(key("webhookUrl", WEBHOOK), None),
+        secret: s.read(key("secret", "The key that signs requests"), None),
+    };
+    Channels {
+        slack_webhook: reader.section("slack", |s| {
+            s.read(
+                key("webhookUrl", WEBHOOK).env("ALERT_SLACK_WEBHOOK", Part::Whole),
+                None,
+            )
+        }),
+        dingtalk: reader.section("dingtalk", signed),
+        wecom_webhook: reader.section("wecom", webhook),
+        feishu: reader.section("feishu", signed),
+        teams_webhook: reader.section("teams", webhook),
+        telegram: reader.section("telegram", |s| Telegram {
+            api_url: s.read(
+                key("apiUrl", "The service, or a relay"),
+                built_in("https://api.telegram.org"),
+            ),
+            bot_token: s.read(key("botToken", "The token of the bot"), None),
+            chat_id: s.read(key("chatId", "The chat: its number or @channel"), None),
+        }),
+        pagerduty: reader.section("pagerduty", |s| Pagerduty {
+            url: s.read(
+                key("url", "Where events are sent"),
+                built_in("https://events.pagerduty.com/v2/enqueue"),
+            ),
+            routing_key: s.read(key("routingKey", "The key of the integration"), None),
+        }),
+        alertmanager_url: reader.section("alertmanager", |s| {
+            s.read(key("url", "The address of the Alertmanager"), None)
+        }),
+    }
+}
+
+fn safety(s: &mut Section<'_, '_>) -> Safety {
+    Safety {
+        max_nodes: s.read(
+            key("maxNodes", "The most nodes disrupted at a time"),
+            MaxNodes::DEFAULT,
+        ),
+        paused: s.read(
+            key(
+                "paused",
+                "The emergency stop: nothing in the cluster is changed",
+            ),
+            false,
+        ),
+    }
+}
+
+/// `metrics`: `{name: {query}}`, the names being the user's.
+fn metrics(reader: &mut Reader<'_>) -> BTreeMap<MetricName, Metric> {
+    let mut metrics = BTreeMap::new();
+    let Some(map) = reader.object("metrics") else {
+        return metrics;
+    };
+    for (name, node) in &map.0 {
+        let path = format!("metrics.{name}");
+        let parsed = name.parse::<MetricName>();
+        if parsed.is_err() {
+            reader.error(
+                &path,
+                format!("expected {}, found {name:?}", MetricName::EXPECTED),
+            );
+        }
+        if let (Some(metric), Ok(name)) = (metric(reader, &path, node), parsed) {
+            metrics.insert(name, metric);
+        }
+    }
+    metrics
+}
+
+fn metric(reader: &mut Reader<'_>, path: &str, node: &tree::Node<'_>) -> Option<Metric> {
+    const EXPECTED: &str = "a PromQL query such as \"avg by (instance) (up)\"";
+    let tree::Node::Map(map) = node else {
+        reader.error(
+            path,
+            format!(
+                "expected an object with \"query\", found {}",
+                node.describe()
+            ),
+        );
+        return None;
+    };
+    reader.expect_keys(path, map, &["query"]);
+    let path = format!("{path}.query");
+    match map.get("query") {
+        Some(tree::Node::Text(query)) if !query.trim().is_empty() => {
+            let (value, origin) = (json!(query), reader.file_origin());
+            let (doc, schema) = (
+                "PromQL that gives one sample a node",
+                <String as Setting>::schema as fn() -> _,
+            );
+            reader.record(Entry {
+                path,
+                value,
+                origin,
+                doc,
+                schema,
+            });
+            Some(Metric {
+                query: query.clone().into_owned(),
+            })
+        }
+        other => {
+            let found = other.map_or_else(|| "nothing".to_owned(), tree::Node::describe);
+            reader.error(path, format!("expected {EXPECTED}, found {found}"));
+            None
+        }
+    }
+}
+
+/// Sections that are not ours to check: the former Python settings are ignored, the node monitor's passed on.
+fn opaque(reader: &mut Reader<'_>) -> serde_json::Value {
+    reader.raw("python");
+    match reader.object("nodeMonitor") {
+        Some(map) => map
+            .0
+            .iter()
+            .map(|(key, value)| (key.to_string(), value.to_json()))
+            .collect(),
+        None => json!({}),
+    }
+}

@@ -1,0 +1,284 @@
+//! How each type that is written as a text is read and shown.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Number, Value, json};
+
+use crate::choice::{ChannelKind, LogFormat, LogLevel, LogOutput, MaxNodes, TaintEffect};
+use crate::duration;
+use crate::model::MetricsServer;
+use crate::names::{self, ChatId, EmailAddress, Host, LabelPrefix, NamespaceName, QualifiedName};
+use crate::secret::{MASK, Secret, SecretUrl};
+use crate::setting::{Text, whole};
+use crate::size::ByteSize;
+use crate::url::HttpUrl;
+
+/// Text settings whose type says all there is to say about a wrong value.
+macro_rules! text_setting {
+    ($($type:ty),+) => {
+        $(impl Text for $type {
+            const EXPECTED: &str = <$type>::EXPECTED;
+
+            fn parse(text: &str) -> Result<Self, Option<String>> {
+                text.parse().map_err(|_: names::NameError| None)
+            }
+
+            fn show(&self) -> String {
+                self.to_string()
+            }
+        })+
+    };
+}
+
+text_setting!(LogOutput, NamespaceName);
+
+/// The same for names whose absence in the file may be spelled as an empty text.
+macro_rules! name_setting {
+    ($($type:ty),+) => {
+        $(impl Text for $type {
+            const EXPECTED: &str = <$type>::EXPECTED;
+            const BLANK_IS_UNSET: bool = true;
+
+            fn parse(text: &str) -> Result<Self, Option<String>> {
+                text.parse().map_err(|_: names::NameError| None)
+            }
+
+            fn show(&self) -> String {
+                self.to_string()
+            }
+        })+
+    };
+}
+
+name_setting!(Host, EmailAddress, QualifiedName, LabelPrefix);
+
+/// Settings that take one of a few words.
+macro_rules! choice_setting {
+    ($($type:ty),+) => {
+        $(impl Text for $type {
+            const EXPECTED: &str = <$type>::EXPECTED;
+
+            fn parse(text: &str) -> Result<Self, Option<String>> {
+                let nearest = || crate::suggest::nearest(text, <$type>::ALL.iter().map(|choice| choice.as_str()));
+                text.parse().map_err(|_: names::NameError| nearest().map(|word| format!("did you mean \"{word}\"?")))
+            }
+
+            fn show(&self) -> String {
+                self.to_string()
+            }
+
+            fn schema() -> Value {
+                json!({"type": "string", "enum": <$type>::ALL.iter().map(|choice| choice.as_str()).collect::<Vec<_>>()})
+            }
+        })+
+    };
+}
+
+choice_setting!(LogLevel, LogFormat, TaintEffect, ChannelKind);
+
+impl Text for String {
+    const EXPECTED: &str = "a text";
+    const BLANK_IS_UNSET: bool = true;
+
+    fn parse(text: &str) -> Result<Self, Option<String>> {
+        Ok(text.to_owned())
+    }
+
+    fn show(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Text for Secret {
+    const EXPECTED: &str = "a text";
+    const SECRET: bool = true;
+
+    fn parse(text: &str) -> Result<Self, Option<String>> {
+        Ok(Secret::new(text))
+    }
+
+    fn show(&self) -> String {
+        MASK.to_owned()
+    }
+}
+
+const URL_EXPECTED: &str = "an http or https URL";
+
+impl Text for SecretUrl {
+    const EXPECTED: &str = URL_EXPECTED;
+    const SECRET: bool = true;
+
+    fn parse(text: &str) -> Result<Self, Option<String>> {
+        text.parse()
+            .map_err(|error: crate::url::UrlError| Some(error.to_string()))
+    }
+
+    fn show(&self) -> String {
+        MASK.to_owned()
+    }
+}
+
+impl Text for HttpUrl {
+    const EXPECTED: &str = URL_EXPECTED;
+    const BLANK_IS_UNSET: bool = true;
+
+    fn parse(text: &str) -> Result<Self, Option<String>> {
+        text.parse()
+            .map_err(|error: crate::url::UrlError| Some(error.to_string()))
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Text for PathBuf {
+    const EXPECTED: &str = "the absolute path of a file";
+
+    fn parse(text: &str) -> Result<Self, Option<String>> {
+        if text.starts_with('/') {
+            Ok(text.into())
+        } else {
+            Err(None)
+        }
+    }
+
+    fn show(&self) -> String {
+        self.display().to_string()
+    }
+}
+
+impl Text for ChatId {
+    const EXPECTED: &str = ChatId::EXPECTED;
+
+    fn parse(text: &str) -> Result<Self, Option<String>> {
+        text.parse().map_err(|_| None)
+    }
+
+    fn from_number(number: &Number) -> Option<Self> {
+        number.to_string().parse().ok()
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+
+    fn schema() -> Value {
+        json!({"type": ["string", "integer"]})
+    }
+}
+
+impl Text for MaxNodes {
+    const EXPECTED: &str = MaxNodes::EXPECTED;
+
+    fn parse(text: &str) -> Result<Self, Option<String>> {
+        text.parse().map_err(|_| None)
+    }
+
+    fn from_number(number: &Number) -> Option<Self> {
+        let count = u32::try_from(whole(number)?).ok()?;
+        NonZeroU32::new(count).map(MaxNodes::Count)
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+
+    fn schema() -> Value {
+        json!({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^([1-9][0-9]?|100)%$|^[1-9][0-9]*$"}]})
+    }
+}
+
+impl Text for ByteSize {
+    const EXPECTED: &str = "a size such as \"100MB\"";
+
+    fn parse(text: &str) -> Result<Self, Option<String>> {
+        text.parse()
+            .map_err(|error: crate::size::SizeError| Some(error.to_string()))
+    }
+
+    fn from_number(number: &Number) -> Option<Self> {
+        whole(number).and_then(|bytes| ByteSize::new(bytes).ok())
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+
+    fn schema() -> Value {
+        json!({"type": ["string", "integer"], "examples": ["100MB", "64MiB"]})
+    }
+}
+
+const NEEDS_UNIT: &str = "a number needs a unit";
+
+impl Text for Duration {
+    const EXPECTED: &str = "a duration such as \"30s\"";
+    const NOT_A_NUMBER: Option<&str> = Some(NEEDS_UNIT);
+
+    fn parse(text: &str) -> Result<Self, Option<String>> {
+        duration::parse(text).map_err(|error| Some(error.to_string()))
+    }
+
+    /// Zero needs no unit; any other bare number is a guess.
+    fn from_number(number: &Number) -> Option<Self> {
+        (number.as_u64() == Some(0)).then_some(Duration::ZERO)
+    }
+
+    fn show(&self) -> String {
+        duration::format(*self)
+    }
+
+    fn schema() -> Value {
+        json!({"type": "string", "examples": ["500ms", "30s", "1m30s", "2h", "7d"]})
+    }
+}
+
+/// A duration that is an interval or a limit, where zero would mean "always" or "never".
+pub(crate) struct Positive(pub(crate) Duration);
+
+impl Text for Positive {
+    const EXPECTED: &str = "a duration above zero such as \"30s\"";
+    const NOT_A_NUMBER: Option<&str> = Some(NEEDS_UNIT);
+
+    fn parse(text: &str) -> Result<Self, Option<String>> {
+        let duration = <Duration as Text>::parse(text)?;
+        if duration.is_zero() {
+            Err(None)
+        } else {
+            Ok(Positive(duration))
+        }
+    }
+
+    fn show(&self) -> String {
+        Text::show(&self.0)
+    }
+
+    fn schema() -> Value {
+        <Duration as Text>::schema()
+    }
+}
+
+/// The metrics API by its service name. It stands for "through the API server in use", which is what it names.
+const METRICS_API: &str = "https://kubernetes.default.svc:443/apis/metrics.k8s.io/v1beta1";
+
+impl Text for MetricsServer {
+    const EXPECTED: &str = URL_EXPECTED;
+    const BLANK_IS_UNSET: bool = true;
+
+    fn parse(text: &str) -> Result<Self, Option<String>> {
+        if text.trim_end_matches('/') == METRICS_API {
+            return Ok(MetricsServer::ApiServer);
+        }
+        <HttpUrl as Text>::parse(text).map(MetricsServer::Url)
+    }
+
+    fn show(&self) -> String {
+        match self {
+            MetricsServer::ApiServer => METRICS_API.to_owned(),
+            MetricsServer::Url(url) => url.to_string(),
+        }
+    }
+}
