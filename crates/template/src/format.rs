@@ -325,3 +325,76 @@ fn write_json(value: &Val<'_>, out: &mut String, depth: usize) {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Number;
+
+    #[test]
+    fn durations_leave_out_what_is_zero() {
+        for (seconds, want) in [
+            (0.0, "0s"),
+            (0.9, "0s"),
+            (59.9, "59s"),
+            (3723.0, "1h2m3s"),
+            (7200.0, "2h"),
+            (90_061.0, "1d1h1m1s"),
+            (-90.0, "-1m30s"),
+        ] {
+            assert_eq!(duration(seconds), want, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn rounding_is_that_of_python() {
+        for (value, digits, method, want) in [
+            (2.5, 0, "common", Some(2.0)),
+            (2.675, 2, "common", Some(2.67)),
+            (1234.0, -2, "common", Some(1200.0)),
+            (91.256, 1, "floor", Some(91.2)),
+            (91.256, 1, "ceil", Some(91.3)),
+            (1e300, 30, "ceil", Some(1e300)),
+            (1.0, 0, "up", None),
+        ] {
+            assert_eq!(
+                round(value, digits, method),
+                want,
+                "{value} {digits} {method}"
+            );
+        }
+    }
+
+    #[test]
+    fn formats_follow_go_and_python() {
+        let float = |float| Val::Number(Number::Float(float));
+        for (format, value, want) in [
+            ("%8.2f|", float(1.005), "    1.00|"),
+            ("%-8.1f|", float(1.25), "1.2     |"),
+            ("%08.1f", float(-1.25), "-00001.2"),
+            ("% d", float(7.9), " 7"),
+            ("%v", float(12_345_678.0), "12345678"),
+            ("%q", Val::text("a\"b"), "\"a\\\"b\""),
+            ("%.2s", Val::text("éüx"), "éü"),
+            ("%X", float(255.0), "FF"),
+            ("[%s]", Val::Missing, "[]"),
+            ("%d", Val::text("42"), "42"),
+        ] {
+            assert_eq!(printf(format, &[value]), Ok(want.to_owned()), "{format}");
+        }
+        for format in ["%", "%y", "%999d", "%.999f", "%s", "%é"] {
+            assert!(printf(format, &[]).is_err(), "{format}");
+        }
+        assert!(printf("no verb", &[Val::Bool(true)]).is_err());
+    }
+
+    #[test]
+    fn texts_change_case_and_length() {
+        assert_eq!(title("disk FULL, node-1's"), "Disk Full, Node-1's");
+        assert_eq!(capitalize("éTÉ"), "Été");
+        assert_eq!(truncate("abc def ghi jkl", 9, true, "...", 5), "abc...");
+        assert_eq!(truncate("abc def ghi jkl", 9, false, "", 0), "abc def g");
+        assert_eq!(truncate("abc", 1, true, "...", 5), "abc");
+        assert_eq!(url_encode("a b/é"), "a%20b%2F%C3%A9");
+    }
+}

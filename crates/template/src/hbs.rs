@@ -330,3 +330,42 @@ fn segments(mut rest: &str) -> Vec<String> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_read_as_the_crate_reads_them() {
+        let name = |name: &str| Base::Name(name.to_owned());
+        for (raw, base, segments) in [
+            ("a", name("a"), vec![]),
+            ("a.b/c", name("a"), vec!["b", "c"]),
+            ("a.[b.c].d", name("a"), vec!["b.c", "d"]),
+            ("[x y].0", name("x y"), vec!["0"]),
+            ("this", Base::Context(0), vec![]),
+            ("this.a", Base::Context(0), vec!["a"]),
+            ("./a", Base::Context(0), vec!["a"]),
+            ("../../a", Base::Context(2), vec!["a"]),
+            ("../this.a", Base::Context(1), vec!["a"]),
+            ("@root.a", Base::Root, vec!["a"]),
+            ("@root", Base::Root, vec![]),
+            ("@index", Base::Local(0, "index".to_owned()), vec![]),
+            ("@../key", Base::Local(1, "key".to_owned()), vec![]),
+        ] {
+            let got = path(raw);
+            assert_eq!(
+                (got.base, got.segments),
+                (base, segments.iter().map(ToString::to_string).collect()),
+                "{raw}"
+            );
+        }
+    }
+
+    #[test]
+    fn offsets_count_characters() {
+        for (line, column, want) in [(1, 1, 0), (1, 3, 3), (2, 1, 4), (9, 9, 5)] {
+            assert_eq!(offset("éx\ny", line, column), want, "{line}:{column}");
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! Parses the subset of Jinja that alerts use: its statements. Expressions are in [`expression`].
+//! Parses the subset of Jinja that alerts use: its statements. Expressions are in `expression`.
 
 mod expression;
 

@@ -1,17 +1,17 @@
 //! Renders the templates that users write, in three dialects: Handlebars, a subset of Go's
 //! `text/template` and a subset of Jinja.
 //!
-//! Templates are untrusted. All dialects are parsed into one small tree ([`ast`]) that one
-//! interpreter ([`eval`]) walks within fixed limits ([`limits`]) of size, depth, steps and output.
+//! Templates are untrusted. All dialects are parsed into one small tree (`ast`) that one
+//! interpreter (`eval`) walks within fixed limits (`limits`) of size, depth, steps and output.
 //! There are no partials, includes or macros, and nothing reaches outside the data given.
 //!
 //! Where the original engines differ, house rules hold in every dialect: what is missing or null
 //! prints nothing and gives a warning, numbers print without exponent or `.0` and compare by
 //! value, and a list prints joined with `, `.
 //!
-//! - [`detect`]: which dialect; [`go`], [`jinja`] (with [`pieces`] and [`lex`]), [`hbs`]: parsers
-//! - [`functions`]: what can be called; [`calls`], [`format`]: what it does; [`value`]: values
-//! - [`data`], [`label`]: prepare data for templates, and use rendered text as a label value
+//! - `detect`: which dialect; `go`, `jinja` (with `pieces` and `lex`), `hbs`: the parsers
+//! - `functions`: what can be called; `calls`, `format`: what it does; `value`: values
+//! - `data`, [`label`]: prepare data for templates, and use rendered text as a label value
 
 mod ast;
 mod calls;
