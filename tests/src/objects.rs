@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -110,6 +110,24 @@ impl Node {
     }
 }
 
+/// Creates many nodes, several at a time.
+pub fn create_nodes(api: &Api, nodes: &[Node]) -> Result<()> {
+    const AT_ONCE: usize = 8;
+    let share = nodes.len().div_ceil(AT_ONCE).max(1);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = nodes
+            .chunks(share)
+            .map(|nodes| scope.spawn(|| nodes.iter().try_for_each(|node| node.create(api))))
+            .collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| match thread.join() {
+                Ok(created) => created,
+                Err(_) => bail!("a thread that creates nodes has panicked"),
+            })
+    })
+}
+
 /// Changes the status of a node's condition `Ready`: `True`, `False` or `Unknown`.
 pub fn set_ready(api: &Api, node: &str, status: &str) -> Result<()> {
     let patch = json!({"status": {"conditions": [ready_condition(status)]}});
@@ -157,6 +175,8 @@ pub struct Pod {
 
 impl Pod {
     /// A pod on `node`; its label `app` is its name without the last `-part`.
+    ///
+    /// Without a scheduler nothing else decides where it runs.
     pub fn new(namespace: &str, name: &str, node: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use ng_tests::{Stack, Tools};
+use ng_tests::objects::create_nodes;
+use ng_tests::{Node, Stack, Tools};
 
 fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
@@ -41,9 +42,14 @@ fn crds_rights_and_examples_are_accepted() -> Result<()> {
         .cluster()
         .as_service_account("nodeguardian-system", "nodeguardian")?;
     ensure!(!hooks.list(rules)?.is_empty(), "the hooks see no rule");
-    hooks
+    let nodes: Vec<_> = (0..50)
+        .map(|number| Node::new(&format!("node-{number:03}")))
+        .collect();
+    create_nodes(stack.api(), &nodes)?;
+    let listed = hooks
         .list("/api/v1/nodes")
         .context("the hooks may not list nodes")?;
+    ensure!(listed.len() == nodes.len(), "{} nodes", listed.len());
     let forbidden = hooks
         .delete("/api/v1/nodes/n1")
         .err()
