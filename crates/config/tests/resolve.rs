@@ -32,7 +32,11 @@ struct Layers<'a> {
 }
 
 fn layers<'a>(file: &'a str, env: &'a [(&'a str, &'a str)]) -> Layers<'a> {
-    Layers { secrets: &[], file, env }
+    Layers {
+        secrets: &[],
+        file,
+        env,
+    }
 }
 
 impl<'a> Layers<'a> {
@@ -154,8 +158,7 @@ fn good_files_have_no_errors() {
 
 #[test]
 fn the_shipped_file_is_the_defaults() {
-    let resolution = layers(SHIPPED, &[])
-    .resolve();
+    let resolution = layers(SHIPPED, &[]).resolve();
     assert_eq!(said(&resolution), "");
     assert_eq!(resolution.config, Config::default());
 }
@@ -269,7 +272,11 @@ fn the_highest_layer_that_has_a_value_wins() {
         (layers(SHIPPED, &env), "from-env", from_env),
         (layers(in_file, &env), "from-file", file.clone()),
         (layers(in_file, &env).secrets(&own), "from-secret", secret),
-        (layers(in_file, &env).secrets(&[("webhook-url", "")]), "from-file", file),
+        (
+            layers(in_file, &env).secrets(&[("webhook-url", "")]),
+            "from-file",
+            file,
+        ),
     ];
     for (index, (layers, host, origin)) in table.iter().enumerate() {
         let resolution = layers.resolve();
@@ -295,7 +302,9 @@ fn the_highest_layer_that_has_a_value_wins() {
 
 #[test]
 fn every_variable_is_honoured() {
-    let resolution = layers("", &[
+    let resolution = layers(
+        "",
+        &[
             ("NODEGUARDIAN_NAMESPACE", "guards"),
             ("LOG_LEVEL", "debug"),
             ("PROMETHEUS_URL", "http://prom:9090"),
@@ -307,7 +316,8 @@ fn every_variable_is_honoured() {
             ("ALERT_EMAIL_TO", "a@example.com, b@example.com,"),
             ("ALERT_EMAIL_USERNAME", "ops"),
             ("ALERT_EMAIL_PASSWORD", "hunter2"),
-        ])
+        ],
+    )
     .resolve();
     assert_eq!(said(&resolution), "");
     let config = &resolution.config;
@@ -349,21 +359,17 @@ fn every_variable_is_honoured() {
 
 #[test]
 fn a_wrong_variable_or_secret_is_named_and_never_shown_where_secret() {
-    let table: &[(Layers<'_>, &str)] = &[
+    let table = [
         (
             layers("", &[("LOG_LEVEL", "LOUD")]),
             "error: LOG_LEVEL: log.level: expected a log level (DEBUG, INFO, WARN or ERROR), found \"LOUD\"\n",
         ),
         (
-            layers("", &[("LOG_LEVEL", "LOUD")],
-                file: SHIPPED,
-                ..Layers::default()
-            },
+            layers(SHIPPED, &[("LOG_LEVEL", "LOUD")]),
             "warning: LOG_LEVEL: log.level: the variable is wrong, and not used because a higher layer sets the value\n",
         ),
         (
-            Layers {
-                env: &[("ALERT_EMAIL_SMTP", "mail:smtp")]),
+            layers("", &[("ALERT_EMAIL_SMTP", "mail:smtp")]),
             "error: ALERT_EMAIL_SMTP: email.smtpPort: expected a port number, found \"smtp\"\n",
         ),
         (
@@ -375,14 +381,13 @@ fn a_wrong_variable_or_secret_is_named_and_never_shown_where_secret() {
             "error: ALERT_WEBHOOK_URL: alert.webhookUrl: expected an http or https URL, found a text (not shown: it may be a secret)\n",
         ),
         (
-            Layers {
-                secrets: &[("prometheus-url", "hunter2"), ("emial-password", "x")]),
+            layers("", &[]).secrets(&[("prometheus-url", "hunter2"), ("emial-password", "x")]),
             "error: secret prometheus-url: prometheus.url: expected an http or https URL, found a text (not shown: it may be a secret)\n\
              warning: secret emial-password: unknown file, did you mean \"email-password\"?\n",
         ),
     ];
     for (layers, expected) in table {
-        assert_eq!(said(&layers.resolve()), *expected);
+        assert_eq!(said(&layers.resolve()), expected);
     }
 }
 
@@ -405,8 +410,7 @@ fn secret_files_are_found_by_section_and_key() {
         ("alertmanager-url", "http://ops:pw@am"),
         ("email-smtp-port", "2525"),
     ];
-    let resolution = layers("", &[]).secrets(&secrets)
-    .resolve();
+    let resolution = layers("", &[]).secrets(&secrets).resolve();
     assert_eq!(said(&resolution), "");
     let masked = resolution
         .entries
@@ -442,9 +446,7 @@ fn empty_texts_do_not_hide_the_environment() {
     ];
     let file =
         r#"{"email": {"smtpServer": "", "to": [], "password": ""}, "prometheus": {"url": ""}}"#;
-    let config = layers(file, &env)
-    .resolve()
-    .config;
+    let config = layers(file, &env).resolve().config;
     assert_eq!(
         (config.email.server.as_str(), config.email.port.number()),
         ("mail.example.com", 2525)
@@ -455,17 +457,14 @@ fn empty_texts_do_not_hide_the_environment() {
         config.prometheus.url, None,
         "left empty in the file it means: none"
     );
-    let without = layers(file, &[])
-    .resolve()
-    .config;
+    let without = layers(file, &[]).resolve().config;
     assert_eq!(without.email.to, [], "an empty list is a value");
 }
 
 #[test]
 fn the_port_of_a_variable_stays_with_its_server() {
     let env = [("ALERT_EMAIL_SMTP", "mail.example.com:2525")];
-    let server = layers(r#"{"email": {"smtpServer": "other"}}"#, &env)
-    .resolve();
+    let server = layers(r#"{"email": {"smtpServer": "other"}}"#, &env).resolve();
     assert_eq!(
         (
             server.config.email.server.as_str(),
@@ -473,8 +472,7 @@ fn the_port_of_a_variable_stays_with_its_server() {
         ),
         ("other", 587)
     );
-    let port = layers(r#"{"email": {"smtpPort": 465}}"#, &env)
-    .resolve();
+    let port = layers(r#"{"email": {"smtpPort": 465}}"#, &env).resolve();
     assert_eq!(
         (
             port.config.email.server.as_str(),
@@ -493,9 +491,7 @@ fn mail_is_configured_when_it_can_be_sent() {
         (r#"{"email": {"smtpServer": "mail"}}"#, true),
         (r#"{"email": {"smtpServer": "mail", "to": []}}"#, false),
     ] {
-        let config = layers(file, &[])
-        .resolve()
-        .config;
+        let config = layers(file, &[]).resolve().config;
         assert_eq!(config.email.is_configured(), configured, "{file}");
     }
 }
@@ -511,11 +507,7 @@ fn the_two_mail_flags_make_one_choice() {
     ] {
         let file = format!(r#"{{"email": {flags}}}"#);
         assert_eq!(
-            layers(&file, &[])
-            .resolve()
-            .config
-            .email
-            .tls,
+            layers(&file, &[]).resolve().config.email.tls,
             tls,
             "{flags}"
         );
@@ -571,6 +563,6 @@ proptest! {
             Layers { file: &document.to_string(), ..Layers::default() }.resolve();
         }
         let kebab: String = path.replace('.', "-").chars().flat_map(|c| if c.is_uppercase() { vec!['-', c.to_ascii_lowercase()] } else { vec![c] }).collect();
-        layers("", &[]).secrets(&[(&kebab, &text)], env: &[("ALERT_EMAIL_SMTP", &text), ("LOG_LEVEL", &text)]).resolve();
+        layers("", &[("ALERT_EMAIL_SMTP", &text), ("LOG_LEVEL", &text)]).secrets(&[(&kebab, &text)]).resolve();
     }
 }
