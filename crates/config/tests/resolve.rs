@@ -12,7 +12,6 @@ use ng_config::{
     Config, File, Format, Inputs, LogFormat, LogLevel, LogOutput, MaxNodes, MetricsServer, Origin,
     Resolution, Secret, SmtpTls, TaintEffect, resolve,
 };
-use proptest::prelude::*;
 
 const SHIPPED: &str = include_str!("../../../config/config.json");
 
@@ -511,58 +510,5 @@ fn the_two_mail_flags_make_one_choice() {
             tls,
             "{flags}"
         );
-    }
-}
-
-#[test]
-fn the_schema_knows_every_key_of_the_shipped_file() {
-    let schema = ng_config::schema();
-    let shipped: serde_json::Value = serde_json::from_str(SHIPPED).unwrap();
-    for (section, keys) in shipped
-        .as_object()
-        .unwrap()
-        .iter()
-        .filter(|(name, _)| *name != "python")
-    {
-        for key in keys.as_object().unwrap().keys() {
-            let setting = &schema["properties"][section]["properties"][key];
-            assert!(
-                setting["type"].is_string() || setting["type"].is_array(),
-                "{section}.{key}: {setting}"
-            );
-            assert!(setting["description"].is_string(), "{section}.{key}");
-        }
-    }
-    assert_eq!(
-        schema["properties"]["email"]["properties"]["smtpPort"]["default"],
-        587
-    );
-    assert_eq!(
-        schema["properties"]["log"]["properties"]["format"]["enum"],
-        serde_json::json!(["json", "text"])
-    );
-}
-
-proptest! {
-    #[test]
-    fn no_text_panics(text in "\\PC{0,60}") {
-        for format in [Format::Json, Format::Yaml] {
-            resolve(&Inputs { file: Some(File { name: "config.json", text: &text, format }), ..Inputs::default() });
-        }
-    }
-
-    #[test]
-    fn no_value_panics_anywhere(path in 0..200usize, text in "\\PC{0,12}|[-0-9.:a-z%@/]{0,24}", number in any::<f64>()) {
-        let defaults = resolve(&Inputs::default()).entries;
-        let path = &defaults[path % defaults.len()].path;
-        for value in [serde_json::json!(text), serde_json::json!(number), serde_json::json!([text]), serde_json::json!({&text: 1})] {
-            let document = match path.split_once('.') {
-                Some((section, key)) => serde_json::json!({section: {key: value}}),
-                None => serde_json::json!({path: value}),
-            };
-            Layers { file: &document.to_string(), ..Layers::default() }.resolve();
-        }
-        let kebab: String = path.replace('.', "-").chars().flat_map(|c| if c.is_uppercase() { vec!['-', c.to_ascii_lowercase()] } else { vec![c] }).collect();
-        layers("", &[("ALERT_EMAIL_SMTP", &text), ("LOG_LEVEL", &text)]).secrets(&[(&kebab, &text)]).resolve();
     }
 }
