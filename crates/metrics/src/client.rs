@@ -115,6 +115,8 @@ impl Client {
             .max_redirects_will_error(false)
             // The environment is no input of this crate.
             .proxy(None)
+            .timeout_resolve(Some(CONNECT))
+            .timeout_connect(Some(CONNECT))
             .max_idle_connections_per_host(settings.max_concurrent.max(1))
             .user_agent(concat!("nodeguardian/", env!("CARGO_PKG_VERSION")))
             .accept("application/json")
@@ -275,15 +277,15 @@ impl Client {
             if let Some(value) = authorization {
                 request = request.header("authorization", value);
             }
-            let config = request.config().timeout_global(Some(budget));
-            config.timeout_connect(Some(CONNECT)).build().send(form)
+            let request = request.config().timeout_global(Some(budget)).build();
+            request.send(form)
         } else {
             let mut request = self.agent.get(&call.url);
             if let Some(value) = authorization {
                 request = request.header("authorization", value);
             }
-            let config = request.config().timeout_global(Some(budget));
-            config.timeout_connect(Some(CONNECT)).build().call()
+            let request = request.config().timeout_global(Some(budget)).build();
+            request.call()
         };
         result.map_err(|error| failure(&error, budget))
     }
@@ -332,7 +334,9 @@ fn out_of_time(budget: Duration) -> Failure {
 fn failure(error: &ureq::Error, budget: Duration) -> Failure {
     use std::io::ErrorKind;
     let retry = match error {
-        ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => Retry::Down,
+        ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve)
+        | ureq::Error::Rustls(_)
+        | ureq::Error::Tls(_) => Retry::Down,
         // A query that was too slow once would be again.
         ureq::Error::Timeout(_) => return out_of_time(budget),
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => Retry::HelpsUnlessDown,
@@ -343,7 +347,6 @@ fn failure(error: &ureq::Error, budget: Duration) -> Failure {
             ErrorKind::TimedOut | ErrorKind::WouldBlock => return out_of_time(budget),
             _ => Retry::Helps,
         },
-        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => Retry::Down,
         ureq::Error::Protocol(_) => Retry::Helps,
         _ => Retry::Useless,
     };

@@ -144,7 +144,16 @@ impl Run<'_> {
         }
     }
 
-    /// `None` if metrics.k8s.io is not configured.
+    /// Whether there is a metrics.k8s.io to ask.
+    fn knows_usage(&self, plan: &Plan) -> bool {
+        match self.settings.metrics_server {
+            MetricsServer::None => false,
+            MetricsServer::Url(_) => plan.metrics_server.is_some(),
+            MetricsServer::ThroughApiServer => self.api.is_some(),
+        }
+    }
+
+    /// `None` if there is no metrics.k8s.io to ask.
     fn ask_usage(&mut self, plan: &Plan) -> Option<Result<Usage, Unknown>> {
         // Prometheus may have to be asked afterwards.
         let deadline = if plan
@@ -208,7 +217,7 @@ impl Run<'_> {
     /// Sends the queries; leaves metrics.k8s.io its time if that may be asked afterwards.
     fn ask_all(&self, plan: &Plan, asked: &[usize]) -> Vec<(usize, Outcome)> {
         let can_fall_back = self.usage.is_none()
-            && self.settings.metrics_server != MetricsServer::None
+            && self.knows_usage(plan)
             && plan.wants.iter().any(|want| want.usage.is_some());
         let deadline = if can_fall_back {
             share(self.when.deadline)

@@ -50,7 +50,10 @@ impl Plan {
         if let MetricsServer::Url(url) = &settings.metrics_server {
             plan.metrics_server = Endpoint::parse(url)
                 .map(Server::new)
-                .map_err(|text| problems.push(bad_address("the address of metrics.k8s.io", text)))
+                .map_err(|text| {
+                    let text = format!("the address of metrics.k8s.io cannot be used: {text}");
+                    report(problems, "", text);
+                })
                 .ok();
         }
         for wanted in wanted {
@@ -60,12 +63,8 @@ impl Plan {
             };
             let want = plan.want(wanted, server, settings);
             if !want.is_known {
-                problems.push(Problem {
-                    trouble: Trouble::NoSource,
-                    metric: wanted.metric.clone(),
-                    source: String::new(),
-                    text: "neither built in nor in the configuration's `metrics`".to_owned(),
-                });
+                let text = "neither built in nor in the configuration's `metrics`";
+                report(problems, &wanted.metric, text.to_owned());
             }
             plan.wants.push(want);
         }
@@ -116,10 +115,8 @@ impl Plan {
             Ok(endpoint) if is_configured => endpoint.with_token(settings.bearer_token.as_deref()),
             Ok(endpoint) => endpoint,
             Err(text) => {
-                let problem = bad_address("the address of Prometheus", text);
-                if !problems.contains(&problem) {
-                    problems.push(problem);
-                }
+                let text = format!("the address of Prometheus cannot be used: {text}");
+                report(problems, "", text);
                 return None;
             }
         };
@@ -134,11 +131,15 @@ impl Plan {
     }
 }
 
-fn bad_address(what: &str, text: String) -> Problem {
-    Problem {
+/// Says once that there is nobody to ask.
+fn report(problems: &mut Vec<Problem>, metric: &str, text: String) {
+    let problem = Problem {
         trouble: Trouble::NoSource,
-        metric: String::new(),
+        metric: metric.to_owned(),
         source: String::new(),
-        text: format!("{what} cannot be used: {text}"),
+        text,
+    };
+    if !problems.contains(&problem) {
+        problems.push(problem);
     }
 }

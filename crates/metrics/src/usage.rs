@@ -215,7 +215,7 @@ mod tests {
         let oldest = NOW
             .parse::<Time>()
             .unwrap()
-            .minus(std::time::Duration::from_secs(60));
+            .minus(std::time::Duration::from_mins(1));
         parse(body.as_bytes(), &Index::new(&nodes), &nodes, oldest)
     }
 

@@ -1,0 +1,221 @@
+//! The built-in expressions, evaluated by Prometheus itself over the series of the usual installations.
+
+use std::fs::File;
+use std::process::Command;
+
+use ng_metrics::{Builtin, promql};
+use serde_json::{Value, json};
+
+/// Series and their samples, one a minute.
+const SERIES: &[(&str, &str)] = &[
+    // Two jobs scrape one exporter: 12 s of each minute idle, 6 s waiting, on both CPUs.
+    (
+        r#"node_cpu_seconds_total{job="a",instance="node-1",cpu="0",mode="idle"}"#,
+        "0+12x20",
+    ),
+    (
+        r#"node_cpu_seconds_total{job="a",instance="node-1",cpu="1",mode="idle"}"#,
+        "0+12x20",
+    ),
+    (
+        r#"node_cpu_seconds_total{job="a",instance="node-1",cpu="0",mode="iowait"}"#,
+        "0+6x20",
+    ),
+    (
+        r#"node_cpu_seconds_total{job="a",instance="node-1",cpu="1",mode="iowait"}"#,
+        "0+6x20",
+    ),
+    (
+        r#"node_cpu_seconds_total{job="a",instance="node-1",cpu="0",mode="user"}"#,
+        "0+42x20",
+    ),
+    (
+        r#"node_cpu_seconds_total{job="b",instance="node-1",cpu="0",mode="idle"}"#,
+        "0+12x20",
+    ),
+    (
+        r#"node_cpu_seconds_total{job="b",instance="node-1",cpu="1",mode="idle"}"#,
+        "0+12x20",
+    ),
+    (
+        r#"node_cpu_seconds_total{job="b",instance="node-1",cpu="0",mode="iowait"}"#,
+        "0+6x20",
+    ),
+    (
+        r#"node_cpu_seconds_total{job="b",instance="node-1",cpu="1",mode="iowait"}"#,
+        "0+6x20",
+    ),
+    (
+        r#"node_cpu_seconds_total{instance="10.0.0.2:9100",node="node-2",cpu="0",mode="idle"}"#,
+        "0+60x20",
+    ),
+    (r#"node_load1{job="a",instance="node-1"}"#, "3x20"),
+    (r#"node_load1{job="b",instance="node-1"}"#, "3x20"),
+    (
+        r#"node_load1{instance="10.0.0.2:9100",node="node-2"}"#,
+        "0.5x20",
+    ),
+    (
+        r#"node_memory_MemAvailable_bytes{job="a",instance="node-1"}"#,
+        "25x20",
+    ),
+    (
+        r#"node_memory_MemTotal_bytes{job="a",instance="node-1"}"#,
+        "100x20",
+    ),
+    (
+        r#"node_memory_MemAvailable_bytes{job="b",instance="node-1"}"#,
+        "25x20",
+    ),
+    (
+        r#"node_memory_MemTotal_bytes{job="b",instance="node-1"}"#,
+        "100x20",
+    ),
+    // The root twice, a fuller volume that is not the root, and an image that is always full.
+    (
+        r#"node_filesystem_avail_bytes{instance="node-1",mountpoint="/",fstype="ext4",device="/dev/vda"}"#,
+        "40x20",
+    ),
+    (
+        r#"node_filesystem_size_bytes{instance="node-1",mountpoint="/",fstype="ext4",device="/dev/vda"}"#,
+        "100x20",
+    ),
+    (
+        r#"node_filesystem_readonly{instance="node-1",mountpoint="/",fstype="ext4",device="/dev/vda"}"#,
+        "0x20",
+    ),
+    (
+        r#"node_filesystem_avail_bytes{instance="node-1",mountpoint="/",fstype="rootfs",device="rootfs"}"#,
+        "1x20",
+    ),
+    (
+        r#"node_filesystem_size_bytes{instance="node-1",mountpoint="/",fstype="rootfs",device="rootfs"}"#,
+        "100x20",
+    ),
+    (
+        r#"node_filesystem_avail_bytes{instance="node-1",mountpoint="/data",fstype="ext4",device="/dev/vdb"}"#,
+        "5x20",
+    ),
+    (
+        r#"node_filesystem_size_bytes{instance="node-1",mountpoint="/data",fstype="ext4",device="/dev/vdb"}"#,
+        "100x20",
+    ),
+    (
+        r#"node_filesystem_avail_bytes{instance="node-3",mountpoint="/",fstype="ext4",device="/dev/dm-0"}"#,
+        "0x20",
+    ),
+    (
+        r#"node_filesystem_size_bytes{instance="node-3",mountpoint="/",fstype="ext4",device="/dev/dm-0"}"#,
+        "100x20",
+    ),
+    (
+        r#"node_filesystem_readonly{instance="node-3",mountpoint="/",fstype="ext4",device="/dev/dm-0"}"#,
+        "1x20",
+    ),
+    // Two kube-state-metrics tell of the same pods; one pod has finished.
+    (
+        r#"kube_pod_info{instance="ksm-0",namespace="x",pod="p",node="node-1"}"#,
+        "1x20",
+    ),
+    (
+        r#"kube_pod_info{instance="ksm-1",namespace="x",pod="p",node="node-1"}"#,
+        "1x20",
+    ),
+    (
+        r#"kube_pod_info{instance="ksm-0",namespace="x",pod="q",node="node-1"}"#,
+        "1x20",
+    ),
+    (
+        r#"kube_pod_info{instance="ksm-0",namespace="x",pod="done",node="node-1"}"#,
+        "1x20",
+    ),
+    (
+        r#"kube_pod_status_phase{instance="ksm-0",namespace="x",pod="done",phase="Succeeded"}"#,
+        "1x20",
+    ),
+    (
+        r#"kube_pod_status_phase{instance="ksm-0",namespace="x",pod="q",phase="Succeeded"}"#,
+        "0x20",
+    ),
+    (
+        r#"kube_pod_info{instance="ksm-0",namespace="x",pod="unscheduled",node=""}"#,
+        "1x20",
+    ),
+    (
+        r#"kube_node_status_allocatable{instance="ksm-0",node="node-1",resource="pods"}"#,
+        "10x20",
+    ),
+    (
+        r#"kube_node_status_allocatable{instance="ksm-1",node="node-1",resource="pods"}"#,
+        "10x20",
+    ),
+    (
+        r#"kube_node_status_allocatable{instance="ksm-0",node="node-1",resource="cpu"}"#,
+        "4x20",
+    ),
+    // Labels that were not honoured: those of the target stand over those of the pods.
+    (
+        r#"kube_pod_info{namespace="m",pod="ksm",node="node-9",exported_namespace="x",exported_pod="r",exported_node="node-2"}"#,
+        "1x20",
+    ),
+    (
+        r#"kube_pod_info{namespace="m",pod="ksm",node="node-9",exported_namespace="x",exported_pod="s",exported_node="node-2"}"#,
+        "1x20",
+    ),
+    (
+        r#"kube_node_status_allocatable{namespace="m",pod="ksm",node="node-9",exported_node="node-2",resource="pods"}"#,
+        "4x20",
+    ),
+];
+
+fn expected(metric: Builtin) -> Vec<(&'static str, f64)> {
+    match metric {
+        Builtin::Cpu => vec![
+            (r#"{instance="node-1"}"#, 70.0),
+            (r#"{instance="10.0.0.2:9100",node="node-2"}"#, 0.0),
+        ],
+        Builtin::Memory => vec![(r#"{instance="node-1"}"#, 75.0)],
+        Builtin::Disk => vec![(r#"{instance="node-1"}"#, 60.0)],
+        Builtin::Load => vec![
+            (r#"{instance="node-1"}"#, 1.5),
+            (r#"{instance="10.0.0.2:9100",node="node-2"}"#, 0.5),
+        ],
+        Builtin::Pods => vec![
+            (r#"{node="node-1"}"#, 20.0),
+            (r#"{node="node-9",exported_node="node-2"}"#, 50.0),
+        ],
+    }
+}
+
+fn case(metric: Builtin) -> Value {
+    let samples: Vec<Value> = expected(metric)
+        .into_iter()
+        .map(|(labels, value)| json!({"labels": labels, "value": value}))
+        .collect();
+    // Rounded as a reading is.
+    let expression = format!("round({}, 0.000001)", promql(metric));
+    json!({"expr": expression, "eval_time": "15m", "exp_samples": samples})
+}
+
+#[test]
+#[ignore = "needs promtool on the path"]
+fn expressions_mean_what_they_say() {
+    let series: Vec<Value> = SERIES
+        .iter()
+        .map(|(series, values)| json!({"series": series, "values": values}))
+        .collect();
+    let cases: Vec<Value> = Builtin::ALL.into_iter().map(case).collect();
+    let test = json!({"input_series": series, "interval": "1m", "promql_expr_test": cases});
+    // JSON is YAML, which promtool reads.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.yaml");
+    let document = json!({"rule_files": [], "evaluation_interval": "1m", "tests": [test]});
+    serde_json::to_writer(File::create(&path).unwrap(), &document).unwrap();
+    let output = Command::new("promtool")
+        .args(["test", "rules"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}");
+}
