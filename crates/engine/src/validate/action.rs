@@ -77,7 +77,7 @@ fn one(
         }
         "alert" => alert(path, spec.alert.as_ref(), defaults, problems).map(Action::Alert),
         other => {
-            problems.not_one_of(format!("{path}.type"), other, &KINDS);
+            problems.not_one_of(format_args!("{path}.type"), other, &KINDS);
             None
         }
     }
@@ -114,7 +114,7 @@ pub(super) fn block<'a, T>(
             others.join(", ")
         };
         problems.add(
-            format!("{path}.{name}"),
+            format_args!("{path}.{name}"),
             format!("expected the block {name:?}, found {others}"),
         );
     }
@@ -150,7 +150,7 @@ fn taint(path: &str, spec: &TaintSpec, defaults: &Defaults, problems: &mut Probl
     };
     if effect.is_none() {
         problems.not_one_of(
-            format!("{path}.taint.effect"),
+            format_args!("{path}.taint.effect"),
             &spec.effect,
             &["NoSchedule", "PreferNoSchedule", "NoExecute"],
         );
@@ -173,7 +173,7 @@ fn entries(
         return None;
     }
     for key in map.keys() {
-        problems.require(format!("{path}[{key:?}]"), key, is_key, KEY);
+        problems.require(format_args!("{path}[{key:?}]"), key, is_key, KEY);
     }
     Some(map.clone().into_iter().collect())
 }
@@ -203,7 +203,7 @@ fn evict(
     };
     if let (None, Some(count)) = (max_pods, spec.max_pods) {
         problems.add(
-            format!("{path}.evict.maxPods"),
+            format_args!("{path}.evict.maxPods"),
             format!("expected a number of pods of at least 1, found {count}"),
         );
     }
@@ -219,7 +219,7 @@ fn drain(path: &str, spec: &DrainSpec, defaults: &Defaults, problems: &mut Probl
     Action::Drain(DrainAction {
         grace_period: grace_period(&format!("{path}.drain.gracePeriod"), spec, problems),
         timeout: problems.duration(
-            format!("{path}.drain.timeout"),
+            format_args!("{path}.drain.timeout"),
             &spec.timeout,
             DRAIN_TIMEOUT,
         ),

@@ -80,7 +80,7 @@ impl Checker<'_> {
             }
         };
         let duration = self.problems.duration(
-            format!("{path}.duration"),
+            format_args!("{path}.duration"),
             &spec.duration,
             self.defaults.condition_duration,
         );
@@ -97,7 +97,7 @@ impl Checker<'_> {
         let threshold = self.threshold(path, spec.value.as_ref());
         if !spec.status.is_empty() {
             self.problems.add(
-                format!("{path}.status"),
+                format_args!("{path}.status"),
                 "expected none: a status belongs to a nodeCondition".to_owned(),
             );
             return None;
@@ -124,7 +124,7 @@ impl Checker<'_> {
                 BUILT_IN_METRICS.join(", "),
                 quote(metric)
             );
-            self.problems.add(format!("{path}.metric"), message);
+            self.problems.add(format_args!("{path}.metric"), message);
         }
         is_known
     }
@@ -137,7 +137,7 @@ impl Checker<'_> {
             // `=` and `=>` are nearer to a sign than to any word.
             let known: Vec<&str> = words.into_iter().chain(signs).collect();
             self.problems
-                .not_one_of(format!("{path}.operator"), text, &known);
+                .not_one_of(format_args!("{path}.operator"), text, &known);
         }
         comparison
     }
@@ -158,13 +158,13 @@ impl Checker<'_> {
             Some(Scalar::Other(what)) => format!("expected a number, found {what}"),
             None => "expected a number, found none".to_owned(),
         };
-        self.problems.add(format!("{path}.value"), message);
+        self.problems.add(format_args!("{path}.value"), message);
         None
     }
 
     fn node(&mut self, path: &str, spec: &ConditionSpec) -> Option<Test> {
         self.problems.require(
-            format!("{path}.nodeCondition"),
+            format_args!("{path}.nodeCondition"),
             &spec.node_condition,
             super::names::is_key,
             "expected the type of a node condition such as \"Ready\"",
@@ -187,7 +187,7 @@ impl Checker<'_> {
         const WORDS: [&str; 3] = ["True", "False", "Unknown"];
         if texts.is_empty() {
             self.problems.add(
-                format!("{path}.status"),
+                format_args!("{path}.status"),
                 "expected at least one of True, False, Unknown, found none".to_owned(),
             );
         }
@@ -196,9 +196,13 @@ impl Checker<'_> {
             match NodeStatus::parse(text) {
                 Some(status) if statuses.contains(&status) => {}
                 Some(status) => statuses.push(status),
-                None => self
-                    .problems
-                    .not_one_of(format!("{path}.status[{index}]"), text, &WORDS),
+                None => {
+                    self.problems.not_one_of(
+                        format_args!("{path}.status[{index}]"),
+                        text,
+                        &WORDS,
+                    );
+                }
             }
         }
         statuses

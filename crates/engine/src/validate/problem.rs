@@ -38,20 +38,20 @@ impl Problems {
     }
 
     /// Adds a mistake.
-    pub(super) fn add(&mut self, path: impl Into<String>, message: String) {
+    pub(super) fn add(&mut self, path: impl fmt::Display, message: String) {
         self.0.push(Problem {
-            path: path.into(),
+            path: path.to_string(),
             message,
         });
     }
 
     /// Adds that `found` stands where something else was expected.
-    pub(super) fn unexpected(&mut self, path: impl Into<String>, expected: &str, found: &str) {
+    pub(super) fn unexpected(&mut self, path: impl fmt::Display, expected: &str, found: &str) {
         self.add(path, format!("{expected}, found {}", quote(found)));
     }
 
     /// Adds that `found` is none of `known`, and which of them is nearest.
-    pub(super) fn not_one_of(&mut self, path: impl Into<String>, found: &str, known: &[&str]) {
+    pub(super) fn not_one_of(&mut self, path: impl fmt::Display, found: &str, known: &[&str]) {
         let list = known.join(", ");
         let meant = nearest(found, known.iter().copied())
             .map(|word| format!("; did you mean {word:?}?"))
@@ -65,7 +65,7 @@ impl Problems {
     /// Adds a mistake unless `text` is legal.
     pub(super) fn require(
         &mut self,
-        path: impl Into<String>,
+        path: impl fmt::Display,
         text: &str,
         is_legal: fn(&str) -> bool,
         expected: &str,
@@ -78,7 +78,7 @@ impl Problems {
     /// The duration in `text`; `default` if it is empty or wrong.
     pub(super) fn duration(
         &mut self,
-        path: impl Into<String>,
+        path: impl fmt::Display,
         text: &str,
         default: Duration,
     ) -> Duration {

@@ -66,7 +66,7 @@ fn one(
         "uncordon" => Some(RecoveryAction::Uncordon),
         "alert" => alert(path, spec.alert.as_ref(), defaults, problems).map(RecoveryAction::Alert),
         other => {
-            problems.not_one_of(format!("{path}.type"), other, &KINDS);
+            problems.not_one_of(format_args!("{path}.type"), other, &KINDS);
             None
         }
     }
@@ -104,7 +104,7 @@ fn keys_of(
         return None;
     }
     for (index, key) in keys.iter().enumerate() {
-        problems.require(format!("{path}[{index}]"), key, is_key, KEY);
+        problems.require(format_args!("{path}[{index}]"), key, is_key, KEY);
     }
     Some(keys.to_vec())
 }

@@ -25,7 +25,7 @@ pub(super) fn check(spec: &SelectorSpec, problems: &mut Problems) -> NodeSelecto
     }
     for (index, spec) in spec.match_expressions.iter().enumerate() {
         let path = format!("{PATH}.matchExpressions[{index}]");
-        problems.require(format!("{path}.key"), &spec.key, is_key, KEY);
+        problems.require(format_args!("{path}.key"), &spec.key, is_key, KEY);
         if let Some(operator) = operator(&path, spec, problems) {
             labels.push(Requirement {
                 key: spec.key.clone(),
@@ -34,8 +34,12 @@ pub(super) fn check(spec: &SelectorSpec, problems: &mut Problems) -> NodeSelecto
         }
     }
     for (index, name) in spec.node_names.iter().enumerate() {
-        let path = format!("{PATH}.nodeNames[{index}]");
-        problems.require(path, name, is_dns_name, "expected the name of a node");
+        problems.require(
+            format_args!("{PATH}.nodeNames[{index}]"),
+            name,
+            is_dns_name,
+            "expected the name of a node",
+        );
     }
     NodeSelector {
         labels,
@@ -53,7 +57,7 @@ fn operator(path: &str, spec: &RequirementSpec, problems: &mut Problems) -> Opti
         "Gt" => integer(path, spec, problems).map(LabelOperator::Gt),
         "Lt" => integer(path, spec, problems).map(LabelOperator::Lt),
         other => {
-            problems.not_one_of(format!("{path}.operator"), other, &WORDS);
+            problems.not_one_of(format_args!("{path}.operator"), other, &WORDS);
             None
         }
     }
@@ -65,12 +69,12 @@ fn some_values(path: &str, spec: &RequirementSpec, problems: &mut Problems) -> O
             "expected at least one value for {}, found none",
             spec.operator
         );
-        problems.add(format!("{path}.values"), message);
+        problems.add(format_args!("{path}.values"), message);
         return None;
     }
     for (index, value) in spec.values.iter().enumerate() {
         problems.require(
-            format!("{path}.values[{index}]"),
+            format_args!("{path}.values[{index}]"),
             value,
             is_label_value,
             VALUE,
@@ -83,7 +87,7 @@ fn no_values(path: &str, spec: &RequirementSpec, problems: &mut Problems) -> boo
     let count = spec.values.len();
     if count > 0 {
         let message = format!("expected no values for {}, found {count}", spec.operator);
-        problems.add(format!("{path}.values"), message);
+        problems.add(format_args!("{path}.values"), message);
     }
     count == 0
 }
