@@ -1,9 +1,16 @@
-//! The built-in expressions, evaluated by Prometheus itself over the series of the usual installations.
+//! The built-in expressions, evaluated by Prometheus itself over the series of the usual installations, and one fetch
+//! from a server that runs.
 
 use std::fs::File;
-use std::process::Command;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use ng_metrics::{Builtin, promql};
+use ng_engine::node::{Interest, Nodes};
+use ng_engine::reading::{Reading, Unknown};
+use ng_engine::rule::MetricsSource;
+use ng_engine::time::Time;
+use ng_metrics::{Builtin, Settings, Wanted, When, fetch, promql};
 use serde_json::{Value, json};
 
 /// Series and their samples, one a minute.
@@ -218,4 +225,72 @@ fn expressions_mean_what_they_say() {
         .unwrap();
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{complaint}");
+}
+
+/// A node whose value is a number, one that is missing, and a query that Prometheus refuses.
+#[test]
+#[ignore = "needs prometheus on the path"]
+fn a_real_server_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("prometheus.yaml");
+    File::create(&config).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .unwrap()
+        .port();
+    let mut server = Command::new("prometheus")
+        .arg(format!("--config.file={}", config.display()))
+        .arg(format!("--storage.tsdb.path={}", folder.path().display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let give_up = Instant::now() + Duration::from_secs(20);
+    let columns = loop {
+        let columns = ask(port);
+        let is_starting = columns[0] == Reading::Unknown(Unknown::Unreachable);
+        if !is_starting || Instant::now() > give_up {
+            break columns;
+        }
+    };
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(
+        matches!(columns[0], Reading::Value { value, at, .. } if value.to_bits() == 42.5_f64.to_bits() && at.millis() > 0),
+        "{columns:?}"
+    );
+    assert_eq!(columns[1], Reading::Unknown(Unknown::NoSample));
+    assert_eq!(columns[2], Reading::Unknown(Unknown::BadAnswer));
+}
+
+/// The readings of one node under three own metrics. Retries with their pauses wait for a server that starts.
+fn ask(port: u16) -> Vec<Reading> {
+    let mut nodes = Nodes::new(&Interest::default());
+    nodes.start("node-1");
+    let own = [
+        (
+            "good",
+            r#"label_replace(vector(42.5), "node", "node-1", "", "")"#,
+        ),
+        ("missing", "up"),
+        ("refused", "up +"),
+    ];
+    let wanted = own.map(|(metric, _)| Wanted {
+        metric: metric.to_owned(),
+        source: MetricsSource::default(),
+    });
+    let settings = Settings {
+        prometheus_url: Some(format!("http://127.0.0.1:{port}")),
+        custom: own
+            .map(|(metric, query)| (metric.to_owned(), query.to_owned()))
+            .into(),
+        ..Settings::default()
+    };
+    // A simulated time far from the server's: its own clock says that the answer is fresh.
+    let when = When {
+        now: Time::from_millis(0).plus(Duration::from_hours(1_000_000)),
+        deadline: Instant::now() + Duration::from_secs(10),
+    };
+    let fetched = fetch(&wanted, &nodes, &settings, None, when);
+    fetched.columns.iter().map(|column| column.get(0)).collect()
 }
