@@ -44,7 +44,10 @@ pub(crate) fn steps(place: &Place) -> Result<(Vec<Step>, Option<PathBuf>), State
         let number = kept.last().map_or(1, |last| last.saturating_add(1));
         let surplus = (kept.len() + 1).saturating_sub(KEPT);
         for old in kept.drain(..surplus) {
-            steps.extend(files(&path(place, old)).map(Step::Remove));
+            // The database last: as long as it is there, the others are found by its number.
+            let old = path(place, old);
+            steps.extend(satellites(&old).map(Step::Remove));
+            steps.push(Step::Remove(old));
         }
         Some(path(place, number))
     } else {
@@ -105,4 +108,103 @@ fn satellites(database: &std::path::Path) -> impl Iterator<Item = PathBuf> {
         name.push(suffix);
         name.into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use ng_engine::history::History;
+    use ng_engine::time::Time;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::open::Notice;
+    use crate::store::Store;
+
+    const NOW: Time = Time::from_millis(1_700_000_000_000);
+
+    /// A state with something in it, damaged, after `done` earlier ones were set aside.
+    fn damaged(done: u64) -> (TempDir, Place) {
+        let directory = TempDir::new().unwrap();
+        for _ in 0..=done {
+            let mut store = Store::open(directory.path(), NOW).unwrap().store;
+            let mut transaction = store.begin().unwrap();
+            transaction.save(&History::default()).unwrap();
+            transaction.set_note("kept", Some("before")).unwrap();
+            transaction.commit().unwrap();
+            drop(store);
+            let place = Place::prepare(directory.path()).unwrap();
+            place.write_damage("found in a test").unwrap();
+        }
+        let place = Place::prepare(directory.path()).unwrap();
+        (directory, place)
+    }
+
+    fn listing(directory: &Path) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_crash_after_any_step_is_made_good() {
+        for earlier in [0, 1, 3] {
+            let (_directory, place) = damaged(earlier);
+            let most = steps(&place).unwrap().0.len();
+            assert!(most >= 4, "{most} steps");
+            for carried_out in 0..=most {
+                let (directory, place) = damaged(earlier);
+                let (steps, aside) = steps(&place).unwrap();
+                for step in &steps[..carried_out] {
+                    step.run().unwrap();
+                }
+                let case = format!("{carried_out} of {steps:?}");
+                let opened = Store::open(directory.path(), NOW).unwrap();
+                assert_eq!(opened.store.note("kept").unwrap(), None, "{case}");
+                match opened.notice {
+                    Some(Notice::SetAside { path, reason, .. }) => {
+                        assert_eq!(
+                            (Some(path), reason.as_str()),
+                            (aside.clone(), "found in a test")
+                        );
+                    }
+                    Some(Notice::Created { .. }) => assert_eq!(carried_out, most, "{case}"),
+                    None => panic!("{case}: no notice"),
+                }
+                let names = listing(directory.path());
+                let count = names
+                    .iter()
+                    .filter(|name| name.contains(".corrupt-"))
+                    .count();
+                assert!(count <= 3 * KEPT, "{names:?}");
+                assert!(!place.damage().exists(), "{case}");
+                let old = rusqlite::Connection::open(aside.unwrap()).unwrap();
+                let kept: String = old
+                    .query_row("SELECT text FROM note WHERE key = 'kept'", [], |row| {
+                        row.get(0)
+                    })
+                    .unwrap();
+                assert_eq!(kept, "before", "{case}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_removed_database_leaves_is_not_taken_for_the_next() {
+        let (directory, place) = damaged(0);
+        Step::Remove(place.damage()).run().unwrap();
+        std::fs::remove_file(place.database()).unwrap();
+        let opened = Store::open(directory.path(), NOW).unwrap();
+        assert_eq!(opened.notice, Some(Notice::Created { at: NOW }));
+        assert_eq!(opened.store.note("kept").unwrap(), None);
+        let names = listing(directory.path());
+        assert!(
+            names.iter().all(|name| !name.contains("corrupt")),
+            "{names:?}"
+        );
+    }
 }

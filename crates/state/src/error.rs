@@ -112,10 +112,7 @@ impl StateError {
     pub fn is_damaged(&self) -> bool {
         match self {
             Self::Damaged { .. } => true,
-            Self::Database { .. } => matches!(
-                self.code(),
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-            ),
+            Self::Database { source, .. } => is_damage(source),
             _ => false,
         }
     }
@@ -195,5 +192,93 @@ impl StateError {
             source = error.source();
         }
         text
+    }
+}
+
+/// Besides what `SQLite` itself calls damage: a value of the wrong kind, and a statement that does not fit the tables.
+/// All statements are constants, so the tables are not what they were.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error;
+    match error {
+        Error::FromSqlConversionFailure(..)
+        | Error::InvalidColumnType(..)
+        | Error::IntegralValueOutOfRange(..)
+        | Error::Utf8Error(..)
+        | Error::SqlInputError { .. } => true,
+        Error::SqliteFailure(failure, _) => match failure.code {
+            ErrorCode::DatabaseCorrupt
+            | ErrorCode::NotADatabase
+            | ErrorCode::ConstraintViolation
+            | ErrorCode::TypeMismatch => true,
+            ErrorCode::Unknown => failure.extended_code == rusqlite::ffi::SQLITE_ERROR,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn database(code: i32) -> StateError {
+        StateError::Database {
+            attempt: "commit",
+            path: "/state/state.db".into(),
+            source: Box::new(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)),
+        }
+    }
+
+    /// Read-only, full, busy, damaged.
+    fn kinds(error: &StateError) -> [bool; 4] {
+        [
+            error.is_read_only(),
+            error.is_full(),
+            error.is_busy(),
+            error.is_damaged(),
+        ]
+    }
+
+    #[test]
+    fn each_code_is_of_one_kind() {
+        let cases = [
+            (ffi::SQLITE_READONLY, [true, false, false, false]),
+            (ffi::SQLITE_READONLY_DBMOVED, [true, false, false, false]),
+            (ffi::SQLITE_FULL, [false, true, false, false]),
+            (ffi::SQLITE_BUSY, [false, false, true, false]),
+            (ffi::SQLITE_BUSY_RECOVERY, [false, false, true, false]),
+            (ffi::SQLITE_LOCKED, [false, false, true, false]),
+            (ffi::SQLITE_CORRUPT, [false, false, false, true]),
+            (ffi::SQLITE_CORRUPT_INDEX, [false, false, false, true]),
+            (ffi::SQLITE_NOTADB, [false, false, false, true]),
+            (ffi::SQLITE_ERROR, [false, false, false, true]),
+            (ffi::SQLITE_IOERR_FSYNC, [false, false, false, false]),
+            (ffi::SQLITE_NOMEM, [false, false, false, false]),
+            (ffi::SQLITE_INTERRUPT, [false, false, false, false]),
+        ];
+        for (code, expected) in cases {
+            assert_eq!(kinds(&database(code)), expected, "code {code}");
+        }
+    }
+
+    #[test]
+    fn each_file_error_is_of_one_kind() {
+        let cases = [
+            (
+                io::ErrorKind::ReadOnlyFilesystem,
+                [true, false, false, false],
+            ),
+            (io::ErrorKind::PermissionDenied, [true, false, false, false]),
+            (io::ErrorKind::StorageFull, [false, true, false, false]),
+            (io::ErrorKind::QuotaExceeded, [false, true, false, false]),
+            (io::ErrorKind::NotFound, [false, false, false, false]),
+        ];
+        for (kind, expected) in cases {
+            let error = StateError::file("open", Path::new("/state/state.lock"))(kind.into());
+            assert_eq!(kinds(&error), expected, "{kind}");
+            assert_eq!(error.to_string(), "cannot open /state/state.lock");
+        }
     }
 }

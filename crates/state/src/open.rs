@@ -230,3 +230,72 @@ fn create(place: &Place, notice: &Notice) -> Result<(), StateError> {
         .and_then(|directory| directory.sync_all())
         .map_err(StateError::file("sync", place.directory()))
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const NOW: Time = Time::from_millis(1_700_000_000_000);
+
+    /// How far a process got with making the database before it was killed.
+    #[test]
+    fn a_database_that_was_never_finished_is_finished() {
+        let stages: [(&str, &[&str]); 4] = [
+            ("an empty file", &[]),
+            ("the log mode", &["PRAGMA journal_mode = WAL"]),
+            (
+                "an open transaction",
+                &[
+                    "PRAGMA journal_mode = WAL",
+                    "BEGIN IMMEDIATE",
+                    "CREATE TABLE note(key TEXT)",
+                ],
+            ),
+            ("another mode", &["PRAGMA journal_mode = DELETE"]),
+        ];
+        for (stage, statements) in stages {
+            let directory = TempDir::new().unwrap();
+            let place = Place::prepare(directory.path()).unwrap();
+            place.create_database().unwrap();
+            let connection = connect(&place).unwrap();
+            for statement in statements {
+                connection.execute_batch(statement).unwrap();
+            }
+            drop(connection);
+            let opened = Store::open(directory.path(), NOW).unwrap();
+            assert_eq!(opened.notice, Some(Notice::Created { at: NOW }), "{stage}");
+            drop(opened);
+            let mode: String = connect(&place)
+                .unwrap()
+                .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(mode, "wal", "{stage}");
+        }
+    }
+
+    #[test]
+    fn tables_without_a_version_are_set_aside() {
+        let directory = TempDir::new().unwrap();
+        let other = rusqlite::Connection::open(directory.path().join("state.db")).unwrap();
+        other.execute_batch("CREATE TABLE other(x)").unwrap();
+        drop(other);
+        let notice = Store::open(directory.path(), NOW).unwrap().notice;
+        assert!(
+            matches!(notice, Some(Notice::SetAside { .. })),
+            "{notice:?}"
+        );
+    }
+
+    #[test]
+    fn a_state_that_is_being_repaired_is_waited_for() {
+        let directory = TempDir::new().unwrap();
+        let place = Place::prepare(directory.path()).unwrap();
+        let lock = place.lock(Hold::Alone).unwrap();
+        let error = Store::open(directory.path(), NOW).unwrap_err();
+        assert!(error.is_busy(), "{error}");
+        drop(lock);
+        Store::open(directory.path(), NOW).unwrap();
+    }
+}

@@ -137,3 +137,52 @@ impl Transaction<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ng_engine::history::History;
+    use ng_engine::time::Time;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const NOW: Time = Time::from_millis(1_700_000_000_000);
+
+    #[test]
+    fn a_full_disk_leaves_nothing_half_applied() {
+        let directory = TempDir::new().unwrap();
+        let mut store = Store::open(directory.path(), NOW).unwrap().store;
+        store
+            .connection
+            .query_row("PRAGMA max_page_count = 30", [], |_| Ok(()))
+            .unwrap();
+        let mut small = History::default();
+        small.rules.entry("small".to_owned()).or_default();
+        let mut transaction = store.begin().unwrap();
+        transaction.save(&small).unwrap();
+        transaction.commit().unwrap();
+
+        let mut large = History::default();
+        large
+            .rules
+            .entry("large".to_owned())
+            .or_default()
+            .summary
+            .spec = "x".repeat(500_000);
+        let mut transaction = store.begin().unwrap();
+        transaction.set_note("round", Some("two")).unwrap();
+        let error = transaction.save(&large).unwrap_err();
+        assert!(error.is_full() && !error.is_damaged(), "{error:?}");
+        assert!(
+            error.story().contains("state.db: no storage space"),
+            "{}",
+            error.story()
+        );
+        drop(transaction);
+
+        assert_eq!(store.note("round").unwrap(), None);
+        assert_eq!(store.begin().unwrap().load(&[]).unwrap(), small);
+        drop(store);
+        assert_eq!(Store::open(directory.path(), NOW).unwrap().notice, None);
+    }
+}

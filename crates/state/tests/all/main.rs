@@ -2,5 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a failure ends the test")]
 
+mod damage;
+mod measure;
+mod processes;
+mod property;
 mod store;
 mod support;
