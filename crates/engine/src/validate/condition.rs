@@ -197,11 +197,8 @@ impl Checker<'_> {
                 Some(status) if statuses.contains(&status) => {}
                 Some(status) => statuses.push(status),
                 None => {
-                    self.problems.not_one_of(
-                        format_args!("{path}.status[{index}]"),
-                        text,
-                        &WORDS,
-                    );
+                    self.problems
+                        .not_one_of(format_args!("{path}.status[{index}]"), text, &WORDS);
                 }
             }
         }
