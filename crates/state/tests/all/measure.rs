@@ -13,6 +13,7 @@ fn spent() -> u64 {
     text.split(' ').next().unwrap().parse().unwrap()
 }
 
+#[expect(clippy::print_stdout, reason = "the numbers are what this is for")]
 fn report(what: &str, times: u64, mut run: impl FnMut(u64)) {
     let (before, clock) = (spent(), std::time::Instant::now());
     (0..times).for_each(&mut run);
@@ -24,6 +25,7 @@ fn report(what: &str, times: u64, mut run: impl FnMut(u64)) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a flat list of things to measure")]
 #[ignore = "measures, and tells nothing in a debug build"]
 fn measure() {
     let directory = TempDir::new().unwrap();
@@ -36,7 +38,7 @@ fn measure() {
     });
     let mut store = open(place);
     report("summaries of 100 rules", 500, |_| {
-        drop(store.summaries().unwrap())
+        drop(store.summaries().unwrap());
     });
     report(
         "load 2,000 records, timers of 10 rules of 500 nodes",
