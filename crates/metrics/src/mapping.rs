@@ -21,19 +21,18 @@ use serde::Deserialize;
 
 /// The labels of a series that may tell its node; empty means absent, as in Prometheus.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
 pub(crate) struct Labels<'answer> {
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     exported_node: Cow<'answer, str>,
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     node: Cow<'answer, str>,
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     nodename: Cow<'answer, str>,
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     kubernetes_node: Cow<'answer, str>,
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     kubernetes_node_name: Cow<'answer, str>,
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     instance: Cow<'answer, str>,
 }
 
@@ -105,8 +104,9 @@ impl<'nodes> Index<'nodes> {
             nodes,
             names: nodes.positions(),
             hosts: FxHashMap::default(),
-            ips: FxHashMap::default(),
-            first_labels: FxHashMap::default(),
+            // Most nodes have one address that is an IP.
+            ips: with_room(nodes.len()),
+            first_labels: with_room(nodes.len()),
         };
         for (node, name) in nodes.names().enumerate() {
             add(&mut index.first_labels, first_label(name), node);
@@ -163,9 +163,7 @@ impl<'nodes> Index<'nodes> {
         if instance.is_empty() {
             return Owner::Nobody;
         }
-        if let Some(node) = self.named(instance) {
-            return Owner::Node(node);
-        }
+        // The host is the whole where there is no port, so that a plain name is asked for here, too.
         let host = host(instance);
         match self.called(host) {
             Owner::Nobody => self.by_domain(host),
@@ -188,6 +186,10 @@ impl<'nodes> Index<'nodes> {
             owner => owner,
         }
     }
+}
+
+fn with_room<K>(count: usize) -> FxHashMap<K, Claim> {
+    FxHashMap::with_capacity_and_hasher(count, rustc_hash::FxBuildHasher)
 }
 
 fn add<K: std::hash::Hash + Eq>(map: &mut FxHashMap<K, Claim>, key: K, node: usize) {
