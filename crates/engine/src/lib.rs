@@ -16,5 +16,8 @@ pub mod plan;
 pub mod reading;
 pub mod roster;
 pub mod rule;
+pub mod spec;
+pub mod status;
 pub mod time;
 pub mod timers;
+pub mod validate;

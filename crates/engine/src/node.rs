@@ -76,8 +76,11 @@ impl KeyColumn {
             self.known.insert(value.into(), number);
             number
         };
-        self.values.resize(node, 0);
-        self.values.push(number);
+        // Of a key that comes twice the last value counts.
+        if self.values.len() <= node {
+            self.values.resize(node + 1, 0);
+        }
+        self.values[node] = number;
     }
 
     fn get(&self, node: usize) -> Option<&str> {
@@ -185,6 +188,31 @@ impl Nodes {
         NodeEntry {
             nodes: self,
             position,
+        }
+    }
+
+    /// Takes back the node that was started last: it turned out to be none.
+    pub fn drop_last(&mut self) {
+        let len = self.names.len().saturating_sub(1);
+        self.names.truncate(len);
+        self.uids.truncate(len);
+        self.taints.truncate(len);
+        self.addresses.truncate(len);
+        self.capacity.truncate(len);
+        self.allocatable.truncate(len);
+        self.unschedulable.truncate(len);
+        self.control_plane.truncate(len);
+        self.ignored.truncate(len);
+        for column in self.conditions.values_mut() {
+            column.truncate(len);
+        }
+        for column in self
+            .labels
+            .columns
+            .iter_mut()
+            .chain(&mut self.annotations.columns)
+        {
+            column.values.truncate(len);
         }
     }
 
@@ -301,6 +329,11 @@ pub struct NodeEntry<'nodes> {
 }
 
 impl NodeEntry<'_> {
+    /// Sets the name, if it comes after other fields.
+    pub fn name(&mut self, name: &str) {
+        self.nodes.names[self.position] = name.into();
+    }
+
     /// Sets the UID.
     pub fn uid(&mut self, uid: &str) {
         self.nodes.uids[self.position] = uid.into();

@@ -78,6 +78,11 @@ impl Env {
         (!value.is_empty()).then_some(value)
     }
 
+    /// Every variable that is set, for parts that read many of them.
+    pub fn variables(&self) -> BTreeMap<String, String> {
+        self.variables.clone()
+    }
+
     /// The same environment with one variable more.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {

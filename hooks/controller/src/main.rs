@@ -1,2 +1,5 @@
 //! Evaluates rules on every tick and applies their actions.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    ng_hook::run(&ng_controller::HOOK)
+}

@@ -1,0 +1,167 @@
+//! What has to be done in this run, from rules that are mostly unread.
+
+use std::collections::BTreeMap;
+
+use ng_engine::history::RuleSummary;
+use ng_engine::rule::Rule;
+use ng_engine::spec::{ObjectMeta, RuleObject};
+use ng_engine::time::{Time, millis};
+use ng_engine::validate::{Defaults, validate};
+
+use crate::rule_item::RuleItem;
+
+/// The work of one run.
+#[derive(Default)]
+pub(crate) struct Duty<'a> {
+    /// Rules to evaluate.
+    pub(crate) evaluate: Vec<DueRule<'a>>,
+    /// Rules that are disabled.
+    pub(crate) disabled: Vec<DueRule<'a>>,
+    /// Rules that cannot be evaluated.
+    pub(crate) invalid: Vec<InvalidRule<'a>>,
+    /// Names of remembered rules that the cluster no longer has.
+    pub(crate) gone: Vec<String>,
+    /// Whether an eviction or drain is under way.
+    pub(crate) jobs: bool,
+}
+
+/// A rule that is due, checked.
+pub(crate) struct DueRule<'a> {
+    pub(crate) item: RuleItem<'a>,
+    pub(crate) rule: Rule,
+    pub(crate) spec_hash: u64,
+}
+
+/// A rule that is due, and what is wrong with it.
+pub(crate) struct InvalidRule<'a> {
+    pub(crate) item: RuleItem<'a>,
+    pub(crate) problems: Vec<String>,
+    pub(crate) spec_hash: u64,
+}
+
+impl Duty<'_> {
+    /// Whether there is nothing to do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.evaluate.is_empty()
+            && self.disabled.is_empty()
+            && self.invalid.is_empty()
+            && self.gone.is_empty()
+            && !self.jobs
+    }
+}
+
+/// What the work depends on.
+pub(crate) struct Agenda<'a> {
+    pub(crate) now: Time,
+    pub(crate) summaries: &'a BTreeMap<String, RuleSummary>,
+    pub(crate) defaults: &'a Defaults,
+    /// Hash of the defaults.
+    pub(crate) fingerprint: u64,
+}
+
+impl Agenda<'_> {
+    /// Whether the rule has to be looked at: it is new, it was changed, or its interval is over. A clock that went
+    /// back makes every rule due, since nobody knows for how long it would not be.
+    pub(crate) fn is_due(&self, item: &RuleItem<'_>) -> bool {
+        let Some(summary) = self.summaries.get(&item.name) else {
+            return true;
+        };
+        let Some(last) = summary.last_evaluated else {
+            return true;
+        };
+        let elapsed = self.now.millis().saturating_sub(last.millis());
+        summary.spec_hash != item.spec_hash(self.fingerprint)
+            || elapsed < 0
+            || elapsed >= summary.check_interval - slack(summary.check_interval)
+    }
+
+    /// Sorts the rules of the cluster. `complete`: what is not among the items does not exist.
+    pub(crate) fn duty<'a>(
+        &self,
+        items: &BTreeMap<String, RuleItem<'a>>,
+        complete: bool,
+    ) -> Duty<'a> {
+        let mut duty = Duty {
+            jobs: self.summaries.values().any(|summary| summary.jobs > 0),
+            ..Duty::default()
+        };
+        for item in items
+            .values()
+            .filter(|item| !item.deleting && self.is_due(item))
+        {
+            let spec_hash = item.spec_hash(self.fingerprint);
+            match check(item, self.defaults) {
+                Ok(rule) if rule.enabled => duty.evaluate.push(DueRule {
+                    item: item.clone(),
+                    rule,
+                    spec_hash,
+                }),
+                Ok(rule) => duty.disabled.push(DueRule {
+                    item: item.clone(),
+                    rule,
+                    spec_hash,
+                }),
+                Err(problems) => duty.invalid.push(InvalidRule {
+                    item: item.clone(),
+                    problems,
+                    spec_hash,
+                }),
+            }
+        }
+        let exists = |name: &str| items.get(name).map(|item| !item.deleting);
+        duty.gone = self
+            .summaries
+            .keys()
+            .filter(|name| !exists(name).unwrap_or(!complete))
+            .cloned()
+            .collect();
+        duty
+    }
+}
+
+/// How much too early an evaluation may come: ticks jitter by some milliseconds, and one that is just short of an
+/// interval must not wait for another tick.
+fn slack(check_interval: i64) -> i64 {
+    (check_interval / 10).min(1_000)
+}
+
+/// Reads and checks a rule; every problem as a sentence.
+fn check(item: &RuleItem<'_>, defaults: &Defaults) -> Result<Rule, Vec<String>> {
+    let text = std::str::from_utf8(item.object.bytes()).map_err(|error| vec![error.to_string()])?;
+    let object = RuleObject::from_json(text)
+        .map_err(|error| vec![format!("{:#}", anyhow::Error::from(error))])?;
+    validate(&object, defaults)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+}
+
+/// The rule as it was remembered, for its recovery actions after its deletion.
+pub(crate) fn remembered(name: &str, summary: &RuleSummary, defaults: &Defaults) -> Option<Rule> {
+    let spec = serde_json::from_str(&summary.spec).ok()?;
+    let metadata = ObjectMeta {
+        name: name.to_owned(),
+        uid: summary.uid.clone(),
+        ..ObjectMeta::default()
+    };
+    validate(
+        &RuleObject {
+            metadata,
+            spec,
+            status: None,
+        },
+        defaults,
+    )
+    .ok()
+}
+
+/// Notes in the summary that a rule was looked at without being evaluated.
+pub(crate) fn note_seen(
+    summary: &mut RuleSummary,
+    item: &RuleItem<'_>,
+    spec_hash: u64,
+    agenda: &Agenda<'_>,
+) {
+    summary.uid.clone_from(&item.uid);
+    summary.spec_hash = spec_hash;
+    summary.last_evaluated = Some(agenda.now);
+    summary.check_interval = millis(agenda.defaults.check_interval);
+}

@@ -1,0 +1,218 @@
+//! The edges of the controller: the Kubernetes API and the sources of readings.
+
+use std::cell::OnceCell;
+use std::path::Path;
+use std::time::Instant;
+
+use ng_engine::node::{IGNORE_ANNOTATION, Nodes};
+use ng_engine::time::Time;
+use ng_hook::Env;
+use ng_kube::eviction::EvictionOutcome;
+use ng_kube::k8s_openapi::api::core::v1::{Node, Pod};
+use ng_kube::{Client, Credentials, Options, PodRef, SERVICE_ACCOUNT_DIR, request};
+use ng_metrics::{ApiServer, Fetched, Settings, Wanted, When};
+
+/// The Kubernetes API, as far as the controller talks to it itself. Errors are sentences for logs and Events.
+pub trait Cluster {
+    /// Whether there are credentials at all.
+    fn is_configured(&self) -> bool;
+    /// The node as it is at this moment; `None`: it is gone.
+    fn node(&self, name: &str, deadline: Instant) -> Result<Option<LiveNode>, String>;
+    /// Every node, in the form of [`ng_kube::k8s_openapi`].
+    fn nodes(&self, deadline: Instant) -> Result<Vec<Node>, String>;
+    /// Whether the rule still exists with this UID; an empty UID matches any.
+    fn rule_exists(&self, name: &str, uid: &str, deadline: Instant) -> Result<bool, String>;
+    /// The pods that are bound to a node.
+    fn pods_on(&self, node: &str, deadline: Instant) -> Result<Vec<Pod>, String>;
+    /// Asks for an eviction.
+    fn evict(&self, pod: &PodRef, grace_period: Option<i64>, deadline: Instant) -> EvictionOutcome;
+    /// The body of an answer to a GET, for metrics.k8s.io.
+    fn get(&self, path: &str, deadline: Instant) -> Result<Vec<u8>, String>;
+}
+
+/// What is looked at once more before pods are evicted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveNode {
+    /// UID.
+    pub uid: String,
+    /// Whether someone asked for the node to be left alone.
+    pub ignored: bool,
+    /// Whether the node is cordoned.
+    pub unschedulable: bool,
+}
+
+/// Where readings come from.
+pub trait Source {
+    /// One column for each wanted metric.
+    fn fetch(
+        &self,
+        wanted: &[Wanted],
+        nodes: &Nodes,
+        settings: &Settings,
+        times: &Times<'_>,
+    ) -> Fetched;
+}
+
+/// When readings are fetched, until when that may take, and through which API server.
+pub struct Times<'a> {
+    /// The time of the evaluation.
+    pub now: Time,
+    /// When the answers have to be there.
+    pub deadline: Instant,
+    /// For metrics.k8s.io.
+    pub cluster: &'a dyn Cluster,
+}
+
+/// Prometheus and metrics.k8s.io over the network.
+pub struct Sources;
+
+impl Source for Sources {
+    fn fetch(
+        &self,
+        wanted: &[Wanted],
+        nodes: &Nodes,
+        settings: &Settings,
+        times: &Times<'_>,
+    ) -> Fetched {
+        let through = Through(times.cluster);
+        let api = times
+            .cluster
+            .is_configured()
+            .then_some(&through as &dyn ApiServer);
+        let when = When {
+            now: times.now,
+            deadline: times.deadline,
+        };
+        ng_metrics::fetch(wanted, nodes, settings, api, when)
+    }
+}
+
+struct Through<'a>(&'a dyn Cluster);
+
+impl ApiServer for Through<'_> {
+    fn get(&self, path: &str, deadline: Instant) -> Result<Vec<u8>, String> {
+        self.0.get(path, deadline)
+    }
+}
+
+/// The API server that the environment names; connected to when it is first needed.
+pub struct ApiCluster<'a> {
+    env: &'a Env,
+    client: OnceCell<Result<Option<Client>, String>>,
+}
+
+impl<'a> ApiCluster<'a> {
+    /// Reads nothing yet.
+    pub fn new(env: &'a Env) -> Self {
+        Self {
+            env,
+            client: OnceCell::new(),
+        }
+    }
+
+    fn connect(&self) -> Result<Option<Client>, String> {
+        let variable = |name: &str| self.env.get(name).map(str::to_owned);
+        let credentials =
+            Credentials::discover(&variable, Path::new(SERVICE_ACCOUNT_DIR)).map_err(chain)?;
+        credentials
+            .map(|found| Client::connect(&found, Options::default()).map_err(chain))
+            .transpose()
+    }
+
+    fn client(&self) -> Result<&Client, String> {
+        match self.client.get_or_init(|| self.connect()) {
+            Ok(Some(client)) => Ok(client),
+            Ok(None) => Err(
+                "no Kubernetes credentials: set KUBECONFIG or run in a pod with a service account"
+                    .into(),
+            ),
+            Err(error) => Err(error.clone()),
+        }
+    }
+}
+
+/// An error with its causes in one line.
+fn chain(error: impl Into<anyhow::Error>) -> String {
+    format!("{:#}", error.into())
+}
+
+impl Cluster for ApiCluster<'_> {
+    fn is_configured(&self) -> bool {
+        !matches!(self.client.get_or_init(|| self.connect()), Ok(None))
+    }
+
+    fn node(&self, name: &str, deadline: Instant) -> Result<Option<LiveNode>, String> {
+        match self
+            .client()?
+            .send_json::<Node>(&request::get_node(name), deadline)
+        {
+            Ok(node) => Ok(Some(live(&node))),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(chain(error)),
+        }
+    }
+
+    fn nodes(&self, deadline: Instant) -> Result<Vec<Node>, String> {
+        self.client()?
+            .list(request::list_nodes, deadline, Some)
+            .map_err(chain)
+    }
+
+    fn rule_exists(&self, name: &str, uid: &str, deadline: Instant) -> Result<bool, String> {
+        match self
+            .client()?
+            .send_json::<ng_engine::spec::RuleObject>(&request::get_rule(name), deadline)
+        {
+            Ok(rule) => Ok((uid.is_empty() || rule.metadata.uid == uid)
+                && rule.metadata.deletion_timestamp.is_none()),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(chain(error)),
+        }
+    }
+
+    fn pods_on(&self, node: &str, deadline: Instant) -> Result<Vec<Pod>, String> {
+        self.client()?
+            .list(
+                |page| request::list_pods_on_node(node, page),
+                deadline,
+                Some,
+            )
+            .map_err(chain)
+    }
+
+    fn evict(&self, pod: &PodRef, grace_period: Option<i64>, deadline: Instant) -> EvictionOutcome {
+        match self.client() {
+            Ok(client) => {
+                EvictionOutcome::of(&client.send(&request::evict(pod, grace_period), deadline))
+            }
+            Err(reason) => EvictionOutcome::Retry {
+                reason,
+                retry_after: None,
+            },
+        }
+    }
+
+    fn get(&self, path: &str, deadline: Instant) -> Result<Vec<u8>, String> {
+        let answer = self
+            .client()?
+            .send(&request::raw_get(path), deadline)
+            .map_err(chain)?;
+        Ok(answer.body)
+    }
+}
+
+/// What of a node is looked at once more.
+pub fn live(node: &Node) -> LiveNode {
+    let annotations = node.metadata.annotations.as_ref();
+    LiveNode {
+        uid: node.metadata.uid.clone().unwrap_or_default(),
+        ignored: annotations
+            .and_then(|all| all.get(IGNORE_ANNOTATION))
+            .is_some_and(|value| value == "true"),
+        unschedulable: node
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.unschedulable)
+            .unwrap_or(false),
+    }
+}

@@ -1,0 +1,261 @@
+//! Logs and Events: what happened, for people.
+
+use ng_config::{Loaded, State};
+use ng_engine::plan::{Decision, Happening, Input, Seen};
+use ng_engine::spec::{API_VERSION, RULE_KIND};
+use ng_engine::time::Time;
+use ng_hook::log::{Format, Level, Value as Field};
+use ng_hook::{Logger, PatchOperation};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+/// Events written by one run at most. What goes beyond is in log and status; 2,000 Events at once load etcd.
+pub(crate) const MAX_EVENTS: usize = 500;
+
+/// Sets level and format as configured.
+pub(crate) fn apply_log_settings(log: &Logger, settings: &ng_config::Log) {
+    if let Ok(level) = settings.level.as_str().parse::<Level>() {
+        log.set_level(level);
+    }
+    log.set_format(match settings.format {
+        ng_config::LogFormat::Json => Format::Json,
+        ng_config::LogFormat::Text => Format::Text,
+    });
+}
+
+/// Says what is wrong with the configuration, and what is used instead.
+pub(crate) fn configuration(log: &Logger, loaded: &Loaded) {
+    for warning in &loaded.warnings {
+        log.warn("configuration", &[("problem", Field::Shown(warning))]);
+    }
+    if let State::Fallback { errors, used } = &loaded.state {
+        let used = format!("{used:?}");
+        for error in errors {
+            log.error(
+                "invalid configuration",
+                &[
+                    ("problem", Field::Shown(error)),
+                    ("used", Field::Text(&used)),
+                ],
+            );
+        }
+    }
+}
+
+/// Logs a decision with everything that led to it.
+pub(crate) fn decision(log: &Logger, decision: &Decision) {
+    let event = format!("{:?}", decision.event);
+    let inputs = inputs(&decision.inputs);
+    let guard = decision
+        .guard
+        .as_ref()
+        .map(|guard| format!("{}: {guard}", guard.word()))
+        .unwrap_or_default();
+    let mut fields: Vec<(&'static str, Field<'_>)> = vec![
+        ("rule", Field::Text(&decision.rule)),
+        ("node", Field::Text(&decision.node)),
+        ("event", Field::Text(&event)),
+    ];
+    if !inputs.is_empty() {
+        fields.push(("inputs", Field::Text(&inputs)));
+    }
+    if !guard.is_empty() {
+        fields.push(("guard", Field::Text(&guard)));
+    }
+    match decision.event {
+        Happening::Triggered | Happening::Held => log.warn(word(decision.event), &fields),
+        Happening::Repeated
+        | Happening::Admitted
+        | Happening::Recovering
+        | Happening::Relapsed
+        | Happening::Recovered
+        | Happening::Released
+        | Happening::Gone => log.info(word(decision.event), &fields),
+    }
+}
+
+fn word(event: Happening) -> &'static str {
+    match event {
+        Happening::Triggered => "rule triggered",
+        Happening::Repeated => "rule still triggered",
+        Happening::Admitted => "guard let go",
+        Happening::Held => "action held back",
+        Happening::Recovering => "node is recovering",
+        Happening::Relapsed => "recovery stopped",
+        Happening::Recovered => "node recovered",
+        Happening::Released => "node released",
+        Happening::Gone => "node is gone",
+    }
+}
+
+/// The conditions in one line, such as `cpuLoadRatio > 1.5: 1.9 for 3m of 3m`.
+pub fn inputs(inputs: &[Input]) -> String {
+    inputs.iter().map(input).collect::<Vec<_>>().join("; ")
+}
+
+fn input(input: &Input) -> String {
+    let seen = match &input.seen {
+        Seen::Value { value, .. } => value.to_string(),
+        Seen::Status(status) => status.clone(),
+        Seen::Unknown(reason) => format!("unknown ({reason})"),
+    };
+    let seconds = |millis: i64| format!("{}s", millis / 1_000);
+    match input.true_for {
+        Some(true_for) => {
+            format!(
+                "{}: {seen}, true for {} of {}",
+                input.test,
+                seconds(true_for),
+                seconds(input.needed)
+            )
+        }
+        None => format!("{}: {seen}", input.test),
+    }
+}
+
+/// An Event to be written.
+pub(crate) struct Notice<'a> {
+    pub(crate) reason: &'static str,
+    pub(crate) rule: &'a str,
+    pub(crate) rule_uid: &'a str,
+    pub(crate) node: &'a str,
+    pub(crate) node_uid: &'a str,
+    pub(crate) message: String,
+    pub(crate) at: Time,
+}
+
+/// The Events of the decisions: one on the node for each, and one on the rule for all of its nodes that share a
+/// reason.
+pub(crate) fn notices<'a>(
+    decisions: &'a [Decision],
+    rule_uid: impl Fn(&str) -> &'a str,
+) -> Vec<Notice<'a>> {
+    decisions
+        .iter()
+        .filter_map(|decision| {
+            let (reason, what) = match decision.event {
+                Happening::Triggered => ("RuleTriggered", "triggered"),
+                Happening::Recovered => ("RuleRecovered", "recovered"),
+                Happening::Released => (
+                    "RuleRecovered",
+                    "released, as the rule is gone, disabled or selects other nodes",
+                ),
+                Happening::Held => ("ActionBlocked", "action held back"),
+                Happening::Repeated
+                | Happening::Admitted
+                | Happening::Recovering
+                | Happening::Relapsed
+                | Happening::Gone => return None,
+            };
+            let mut message = format!("rule {}: {what}", decision.rule);
+            if let Some(guard) = &decision.guard {
+                message.push_str(&format!("; {}: {guard}", guard.word()));
+            }
+            if !decision.inputs.is_empty() {
+                message.push_str(&format!("; {}", inputs(&decision.inputs)));
+            }
+            Some(Notice {
+                reason,
+                rule: &decision.rule,
+                rule_uid: rule_uid(&decision.rule),
+                node: &decision.node,
+                node_uid: &decision.node_uid,
+                message,
+                at: decision.at,
+            })
+        })
+        .collect()
+}
+
+/// The notices as objects to create. Names follow from the content, so that writing them twice makes one Event.
+pub(crate) fn events(notices: &[Notice<'_>]) -> anyhow::Result<Vec<PatchOperation>> {
+    let mut events = Vec::new();
+    for notice in notices.iter().take(MAX_EVENTS) {
+        let node = json!({"apiVersion": "v1", "kind": "Node", "name": notice.node, "uid": notice.node_uid});
+        events.push(event(notice, &node, &notice.message)?);
+    }
+    let mut done: Vec<(&str, &str)> = Vec::new();
+    for notice in notices {
+        if done.contains(&(notice.rule, notice.reason)) {
+            continue;
+        }
+        done.push((notice.rule, notice.reason));
+        let names: Vec<&str> = notices
+            .iter()
+            .filter(|other| (other.rule, other.reason) == (notice.rule, notice.reason))
+            .map(|other| other.node)
+            .collect();
+        let message = match names.as_slice() {
+            [name] => format!("{name}: {}", notice.message),
+            names => format!("{} nodes: {}", names.len(), list(names)),
+        };
+        let mut rule = json!({"apiVersion": API_VERSION, "kind": RULE_KIND, "name": notice.rule});
+        if !notice.rule_uid.is_empty() {
+            rule["uid"] = notice.rule_uid.into();
+        }
+        events.push(event(notice, &rule, &message)?);
+    }
+    Ok(events)
+}
+
+/// The first names, and how many more.
+fn list(names: &[&str]) -> String {
+    const SHOWN: usize = 20;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    if names.len() > SHOWN {
+        format!("{shown} and {} more", names.len() - SHOWN)
+    } else {
+        shown
+    }
+}
+
+/// A core/v1 Event. Objects without a namespace have theirs in `default`.
+fn event(
+    notice: &Notice<'_>,
+    regarding: &serde_json::Value,
+    message: &str,
+) -> anyhow::Result<PatchOperation> {
+    let time = notice.at.to_string();
+    let identity = format!(
+        "{}/{}/{}/{time}/{message}",
+        regarding["kind"], regarding["name"], notice.reason
+    );
+    let name: String = Sha256::digest(identity.as_bytes())
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let kind = if notice.reason == "RuleRecovered" {
+        "Normal"
+    } else {
+        "Warning"
+    };
+    Ok(PatchOperation::create_if_not_exists(json!({
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": format!("nodeguardian.{name}"), "namespace": "default"},
+        "involvedObject": regarding,
+        "reason": notice.reason,
+        "type": kind,
+        "message": clip(message),
+        "source": {"component": "nodeguardian"},
+        "reportingComponent": "nodeguardian.k8s.io/controller",
+        "firstTimestamp": time,
+        "lastTimestamp": time,
+        "count": 1,
+    }))?)
+}
+
+/// The API server takes messages of up to 1,024 bytes.
+fn clip(message: &str) -> &str {
+    const LIMIT: usize = 1_000;
+    match message
+        .char_indices()
+        .map(|(at, _)| at)
+        .take_while(|at| *at <= LIMIT)
+        .last()
+    {
+        Some(at) if message.len() > LIMIT => &message[..at],
+        _ => message,
+    }
+}
