@@ -74,13 +74,27 @@ pub fn of(
         last_triggered: remembered.summary.last_triggered,
         last_recovery: remembered.summary.last_recovery,
         last_error: match standing {
-            Standing::Invalid(problems) => Some(problems.join("; ")),
+            Standing::Invalid(problems) => Some(joined(problems)),
             Standing::Evaluated(_) | Standing::Disabled { .. } => None,
         },
         conditions,
         observed_generation,
         nodes: details(&active, history),
     }
+}
+
+/// All problems in one text that fits into a status.
+fn joined(problems: &[String]) -> String {
+    const LIMIT: usize = 4_096;
+    let text = problems.join("; ");
+    if text.len() <= LIMIT {
+        return text;
+    }
+    let end = (0..=LIMIT)
+        .rev()
+        .find(|end| text.is_char_boundary(*end))
+        .unwrap_or(0);
+    format!("{}… ({} problems in all)", &text[..end], problems.len())
 }
 
 fn condition(kind: &str, status: NodeStatus, reason: &str, message: String) -> StatusCondition {
@@ -96,12 +110,9 @@ fn condition(kind: &str, status: NodeStatus, reason: &str, message: String) -> S
 
 fn conditions(standing: &Standing<'_>, active: &[(&String, &NodeRecord)]) -> Vec<StatusCondition> {
     let valid = match standing {
-        Standing::Invalid(problems) => condition(
-            "Valid",
-            NodeStatus::False,
-            "InvalidSpec",
-            problems.join("; "),
-        ),
+        Standing::Invalid(problems) => {
+            condition("Valid", NodeStatus::False, "InvalidSpec", joined(problems))
+        }
         Standing::Evaluated(_) | Standing::Disabled { .. } => {
             condition("Valid", NodeStatus::True, "Accepted", String::new())
         }

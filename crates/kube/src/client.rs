@@ -175,7 +175,7 @@ impl Client {
         let timeout = self.options.timeout.min(left);
         let answer = match request.method {
             Method::Get => run(&agent, message.map(|_| ()), timeout),
-            Method::Post => run(&agent, message, timeout),
+            Method::Post | Method::Patch => run(&agent, message, timeout),
         };
         answer
             .and_then(|response| self.read(response))

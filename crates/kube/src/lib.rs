@@ -1,6 +1,6 @@
 //! A small Kubernetes API client: requests as values, one sender, every kubeconfig credential.
 //!
-//! What it does not do: watch, cache, write node objects (patches go through shell-operator), know rules.
+//! What it does not do: watch, cache, know rules.
 //!
 //! - [`request`]: what to ask, built without a socket;
 //! - [`Credentials`]: where the API server is and who we are, from a kubeconfig or the pod;

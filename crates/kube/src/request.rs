@@ -9,6 +9,7 @@ use serde_json::json;
 pub const PAGE_LIMIT: u32 = 500;
 
 const JSON: &str = "application/json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// The HTTP methods in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum Method {
     Get,
     /// Creates; is sent once.
     Post,
+    /// Changes; is sent once.
+    Patch,
 }
 
 impl Method {
@@ -25,6 +28,7 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Patch => "PATCH",
         }
     }
 }
@@ -120,6 +124,17 @@ impl PodSelection<'_> {
 /// One node.
 pub fn get_node(name: &str) -> Request {
     Request::get(format!("/api/v1/nodes/{}", encoded(name)))
+}
+
+/// A merge patch of a node. With `metadata.resourceVersion` in it the server refuses it (409) if the node has changed
+/// since: without that, a patch of `spec.taints` would undo what others wrote, as the list is replaced whole.
+pub fn patch_node(name: &str, patch: &serde_json::Value) -> Request {
+    Request {
+        method: Method::Patch,
+        target: format!("/api/v1/nodes/{}", encoded(name)),
+        content_type: Some(MERGE_PATCH),
+        body: patch.to_string().into_bytes(),
+    }
 }
 
 /// A page of the nodes.

@@ -11,6 +11,7 @@ use ng_kube::k8s_openapi::api::core::v1::Pod;
 use ng_kube::pods::{DrainMode, DrainRules, EvictablePod, evictable, order};
 use ng_state::Store;
 
+use crate::ports::LiveNode;
 use crate::tick::Desk;
 
 /// Pods asked for in one pass over one node: at an answer every few milliseconds well below a second.
@@ -119,6 +120,12 @@ impl Pass<'_> {
             );
             return Ok(());
         }
+        if let Err(error) = self.mark(&live) {
+            return self.trouble(
+                job,
+                &format!("cannot mark node {} before its pods go: {error}", self.node),
+            );
+        }
         let pods = match self.desk.cluster.pods_on(self.node, self.deadline) {
             Ok(pods) => pods,
             Err(error) => {
@@ -133,6 +140,24 @@ impl Pass<'_> {
         let candidates = candidates(&pods, self.node, self.task);
         self.ask(&candidates, &mut attempts)?;
         self.conclude(job, &candidates, &attempts, &pods)
+    }
+
+    /// Puts the rule's taints and cordon on the node if they are still on their way: pods that leave must not come
+    /// back to it.
+    fn mark(&self, live: &LiveNode) -> Result<(), String> {
+        let missing: Vec<_> = self
+            .record
+            .marks
+            .iter()
+            .filter(|mark| mark.key.is_disruptive() && !live.has(mark))
+            .cloned()
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.desk
+            .cluster
+            .mark(self.node, live, &missing, self.deadline)
     }
 
     /// Asks for the pods whose turn it is.

@@ -52,5 +52,9 @@ fn handle(run: &Run) -> anyhow::Result<Report> {
     };
     let mut outcome = tick(run.contexts(), &desk)?;
     outcome.report.metrics.push(settings::validity(&loaded));
+    outcome
+        .report
+        .patches
+        .extend(report::configuration_event(&loaded, &desk)?);
     Ok(outcome.report)
 }

@@ -4,12 +4,15 @@ use std::cell::OnceCell;
 use std::path::Path;
 use std::time::Instant;
 
+use ng_engine::history::{Mark, MarkKey};
 use ng_engine::node::{IGNORE_ANNOTATION, Nodes};
 use ng_engine::time::Time;
 use ng_hook::Env;
 use ng_kube::eviction::EvictionOutcome;
-use ng_kube::k8s_openapi::api::core::v1::{Node, Pod};
+use ng_kube::k8s_openapi::api::core::v1::{Node, Pod, Taint};
 use ng_kube::{Client, Credentials, Options, PodRef, SERVICE_ACCOUNT_DIR, request};
+use serde_json::{Value, json};
+
 use ng_metrics::{ApiServer, Fetched, Settings, Wanted, When};
 
 /// The Kubernetes API, as far as the controller talks to it itself. Errors are sentences for logs and Events.
@@ -22,6 +25,18 @@ pub trait Cluster {
     fn nodes(&self, deadline: Instant) -> Result<Vec<Node>, String>;
     /// Whether the rule still exists with this UID; an empty UID matches any.
     fn rule_exists(&self, name: &str, uid: &str, deadline: Instant) -> Result<bool, String>;
+    /// Puts marks on the node before pods are evicted from it, so that they do not come back to it. Refused if the
+    /// node has changed since it was looked at. A cluster where the plan's own patch is there at once needs no more.
+    fn mark(
+        &self,
+        node: &str,
+        live: &LiveNode,
+        marks: &[Mark],
+        deadline: Instant,
+    ) -> Result<(), String> {
+        let _ = (node, live, marks, deadline);
+        Ok(())
+    }
     /// The pods that are bound to a node.
     fn pods_on(&self, node: &str, deadline: Instant) -> Result<Vec<Pod>, String>;
     /// Asks for an eviction.
@@ -31,7 +46,7 @@ pub trait Cluster {
 }
 
 /// What is looked at once more before pods are evicted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LiveNode {
     /// UID.
     pub uid: String,
@@ -39,6 +54,24 @@ pub struct LiveNode {
     pub ignored: bool,
     /// Whether the node is cordoned.
     pub unschedulable: bool,
+    /// The version that was looked at.
+    pub resource_version: String,
+    /// `spec.taints` as they stand.
+    pub taints: Vec<Taint>,
+}
+
+impl LiveNode {
+    /// Whether the mark stands on the node. Of labels and annotations nothing is known here.
+    pub fn has(&self, mark: &Mark) -> bool {
+        match &mark.key {
+            MarkKey::Taint { key, effect } => self
+                .taints
+                .iter()
+                .any(|taint| taint.key == *key && taint.effect == effect.word()),
+            MarkKey::Cordon => self.unschedulable,
+            MarkKey::Label { .. } | MarkKey::Annotation { .. } => true,
+        }
+    }
 }
 
 /// Where readings come from.
@@ -170,6 +203,20 @@ impl Cluster for ApiCluster<'_> {
         }
     }
 
+    fn mark(
+        &self,
+        node: &str,
+        live: &LiveNode,
+        marks: &[Mark],
+        deadline: Instant,
+    ) -> Result<(), String> {
+        let patch = mark_patch(live, marks);
+        self.client()?
+            .send(&request::patch_node(node, &patch), deadline)
+            .map(|_| ())
+            .map_err(chain)
+    }
+
     fn pods_on(&self, node: &str, deadline: Instant) -> Result<Vec<Pod>, String> {
         self.client()?
             .list(
@@ -201,6 +248,28 @@ impl Cluster for ApiCluster<'_> {
     }
 }
 
+/// The taints as they stand with ours added, and the cordon, bound to the version that was looked at.
+fn mark_patch(live: &LiveNode, marks: &[Mark]) -> Value {
+    let mut spec = serde_json::Map::new();
+    let mut taints: Vec<Value> = live.taints.iter().map(|taint| json!(taint)).collect();
+    let before = taints.len();
+    for mark in marks.iter().filter(|mark| !live.has(mark)) {
+        match &mark.key {
+            MarkKey::Taint { key, effect } => {
+                taints.push(json!({"key": key, "value": mark.value, "effect": effect.word()}));
+            }
+            MarkKey::Cordon => {
+                spec.insert("unschedulable".to_owned(), Value::Bool(true));
+            }
+            MarkKey::Label { .. } | MarkKey::Annotation { .. } => {}
+        }
+    }
+    if taints.len() > before {
+        spec.insert("taints".to_owned(), Value::Array(taints));
+    }
+    json!({"metadata": {"resourceVersion": live.resource_version}, "spec": spec})
+}
+
 /// What of a node is looked at once more.
 pub fn live(node: &Node) -> LiveNode {
     let annotations = node.metadata.annotations.as_ref();
@@ -214,5 +283,11 @@ pub fn live(node: &Node) -> LiveNode {
             .as_ref()
             .and_then(|spec| spec.unschedulable)
             .unwrap_or(false),
+        resource_version: node.metadata.resource_version.clone().unwrap_or_default(),
+        taints: node
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.taints.clone())
+            .unwrap_or_default(),
     }
 }

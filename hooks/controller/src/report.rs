@@ -6,8 +6,11 @@ use ng_engine::spec::{API_VERSION, RULE_KIND};
 use ng_engine::time::Time;
 use ng_hook::log::{Format, Level, Value as Field};
 use ng_hook::{Logger, PatchOperation};
+use ng_state::Store;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+
+use crate::tick::Desk;
 
 /// Events written by one run at most. What goes beyond is in log and status; 2,000 Events at once load etcd.
 pub(crate) const MAX_EVENTS: usize = 500;
@@ -40,6 +43,55 @@ pub(crate) fn configuration(log: &Logger, loaded: &Loaded) {
             );
         }
     }
+}
+
+/// The Event about an invalid configuration: at once for each different set of errors, and again every hour, as
+/// Events live for an hour. It regards the `ConfigMap` in our namespace.
+pub(crate) fn configuration_event(
+    loaded: &Loaded,
+    desk: &Desk<'_>,
+) -> anyhow::Result<Option<PatchOperation>> {
+    const TOLD: &str = "controller/config-invalid";
+    const HOUR: i64 = 3_600_000;
+    let State::Fallback { errors, .. } = &loaded.state else {
+        return Ok(None);
+    };
+    let text = errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ");
+    let told = format!("{} {text}", desk.now.millis() / HOUR);
+    let mut store = Store::open(desk.state_dir, desk.now)?.store;
+    if store.note(TOLD)?.as_deref() == Some(told.as_str()) {
+        return Ok(None);
+    }
+    let mut transaction = store.begin()?;
+    transaction.set_note(TOLD, Some(&told))?;
+    transaction.commit()?;
+    let namespace = loaded
+        .config
+        .namespace
+        .as_ref()
+        .map_or("default", |name| name.as_str());
+    let regarding = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "name": "nodeguardian-config", "namespace": namespace,
+    });
+    let notice = Notice {
+        reason: "ConfigInvalid",
+        rule: "",
+        rule_uid: "",
+        node: "",
+        node_uid: "",
+        message: String::new(),
+        at: desk.now,
+    };
+    event(
+        &notice,
+        &regarding,
+        &format!("going on with the last valid configuration: {text}"),
+    )
+    .map(Some)
 }
 
 /// Logs a decision with everything that led to it.
@@ -233,7 +285,7 @@ fn event(
     Ok(PatchOperation::create_if_not_exists(json!({
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": format!("nodeguardian.{name}"), "namespace": "default"},
+        "metadata": {"name": format!("nodeguardian.{name}"), "namespace": regarding["namespace"].as_str().unwrap_or("default")},
         "involvedObject": regarding,
         "reason": notice.reason,
         "type": kind,

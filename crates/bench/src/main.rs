@@ -1,0 +1,342 @@
+//! Measures the controller against minimal programs that run in the same round.
+//!
+//! Machines are noisy and differ, so every figure is a ratio of CPU times of neighbouring runs, and its bound stands
+//! beside it. `cargo run --release -p ng-bench` builds the release executables, measures, and prints a table; it
+//! exits 1 if a bound is not met.
+
+mod run;
+mod server;
+mod world;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use run::{Pair, Program, pair};
+use server::Server;
+
+/// Rounds of each measurement; an odd number has a median.
+const ROUNDS: usize = 15;
+const MEBIBYTE: u64 = 1 << 20;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let binaries = build()?;
+    let mut table = Table::default();
+    sizes(&binaries, &mut table)?;
+    starts(&binaries, &mut table)?;
+    evaluation(&binaries, &mut table)?;
+    growth(&binaries, &mut table)?;
+    table.print();
+    Ok(if table.is_met() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Builds what is measured, as it is shipped, and says where it is: beside this program.
+fn build() -> anyhow::Result<PathBuf> {
+    let status = Command::new("cargo")
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "-p",
+            "ng-controller",
+            "-p",
+            "ng-replay",
+            "-p",
+            "ng-bench",
+            "--bins",
+        ])
+        .status()
+        .context("cannot start cargo")?;
+    if !status.success() {
+        bail!("the release build failed");
+    }
+    let here = std::env::current_exe().context("cannot find this program")?;
+    Ok(here.parent().unwrap_or(Path::new(".")).to_path_buf())
+}
+
+/// The figures and whether they are within their bounds.
+#[derive(Default)]
+struct Table {
+    rows: Vec<(String, String, String, bool)>,
+}
+
+impl Table {
+    fn add(&mut self, what: &str, figure: String, bound: &str, met: bool) {
+        self.rows
+            .push((what.to_owned(), figure, bound.to_owned(), met));
+    }
+
+    fn ratio(&mut self, what: &str, pair: &Pair, bound: f64) {
+        let figure = format!(
+            "{:.2} x ({:.2?} of CPU, floor {:.2?})",
+            pair.ratio, pair.subject, pair.floor
+        );
+        self.add(what, figure, &format!("<= {bound} x"), pair.ratio <= bound);
+    }
+
+    fn is_met(&self) -> bool {
+        self.rows.iter().all(|(.., met)| *met)
+    }
+
+    #[expect(clippy::print_stdout, reason = "the table is this program's result")]
+    fn print(&self) {
+        for (what, figure, bound, met) in &self.rows {
+            println!(
+                "{} {what:<52} {figure:<48} {bound}",
+                if *met { "ok  " } else { "MISS" }
+            );
+        }
+    }
+}
+
+fn sizes(binaries: &Path, table: &mut Table) -> anyhow::Result<()> {
+    for name in ["controller", "replay"] {
+        let path = binaries.join(name);
+        let size = std::fs::metadata(&path)
+            .with_context(|| format!("cannot look at {}", path.display()))?
+            .len();
+        let figure = format!("{:.1} MB", bytes(size) / 1e6);
+        table.add(
+            &format!("size of {name}"),
+            figure,
+            "<= 6 MB",
+            size <= 6_000_000,
+        );
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes here stay far below 2^53")]
+fn bytes(count: u64) -> f64 {
+    count as f64
+}
+
+/// One controller in its own folder with a context, a configuration and an empty state.
+struct Bench {
+    folder: tempfile::TempDir,
+    controller: PathBuf,
+}
+
+impl Bench {
+    fn new(binaries: &Path, server: Option<&Server>) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir().context("cannot make a folder")?;
+        for name in ["config", "secrets", "state"] {
+            std::fs::create_dir(folder.path().join(name))?;
+        }
+        let url = server.map_or("", |server| server.url.as_str());
+        let config = serde_json::json!({
+            "prometheus": {"url": url, "maxSamples": 50_000},
+            "alert": {"defaultChannels": ["log"]},
+        });
+        let bench = Self {
+            folder,
+            controller: binaries.join("controller"),
+        };
+        bench.put("config/config.json", config.to_string().as_bytes())?;
+        Ok(bench)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "input for a measurement, not state"
+    )]
+    fn put(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let path = self.path(name);
+        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// A run of the controller at a time of the simulated clock.
+    fn tick(&self, context: &str, now: &str) -> Program {
+        let text = |name: &str| self.path(name).display().to_string();
+        Program {
+            path: self.controller.clone(),
+            arguments: Vec::new(),
+            environment: vec![
+                ("BINDING_CONTEXT_PATH", text(context)),
+                ("KUBERNETES_PATCH_PATH", text("patches")),
+                ("METRICS_PATH", text("metrics")),
+                ("NODEGUARDIAN_CONFIG_DIR", text("config")),
+                ("NODEGUARDIAN_SECRETS_DIR", text("secrets")),
+                ("NODEGUARDIAN_STATE_DIR", text("state")),
+                ("NODEGUARDIAN_NOW", now.to_owned()),
+            ],
+        }
+    }
+
+    fn clear_state(&self) -> anyhow::Result<()> {
+        let state = self.path("state");
+        std::fs::remove_dir_all(&state)?;
+        Ok(std::fs::create_dir(&state)?)
+    }
+
+    fn clear_outputs(&self) -> anyhow::Result<()> {
+        self.put("patches", b"")?;
+        self.put("metrics", b"")
+    }
+}
+
+fn hello(binaries: &Path) -> Program {
+    Program {
+        path: binaries.join("floor_hello"),
+        ..Program::default()
+    }
+}
+
+/// Starts, ticks with nothing to do, and rule events.
+fn starts(binaries: &Path, table: &mut Table) -> anyhow::Result<()> {
+    let bench = Bench::new(binaries, None)?;
+    let config = Program {
+        path: bench.controller.clone(),
+        arguments: vec!["--config".into()],
+        environment: Vec::new(),
+    };
+    let floor = hello(binaries);
+    table.ratio(
+        "--config, to a program that prints a line",
+        &pair(ROUNDS * 7, &floor, &config, || Ok(()))?,
+        1.3,
+    );
+    bench.put("context", &world::context(5_000, 100))?;
+    bench.tick("context", "2026-01-10T00:00:00Z").run()?;
+    let idle = bench.tick("context", "2026-01-10T00:00:05Z");
+    table.ratio(
+        "tick with nothing due, 5,000 nodes x 100 rules",
+        &pair(ROUNDS * 3, &floor, &idle, || bench.clear_outputs())?,
+        3.0,
+    );
+    let few = Bench::new(binaries, None)?;
+    few.put("context", &world::context(10, 100))?;
+    let event = few.tick("context", "2026-01-10T00:00:00Z");
+    let first = pair(ROUNDS * 3, &floor, &event, || {
+        few.clear_state().and_then(|()| few.clear_outputs())
+    })?;
+    let over = first.subject.saturating_sub(first.floor);
+    let figure = format!("{over:.2?} over a start");
+    table.add(
+        "Synchronization of 100 rules, 10 nodes",
+        figure,
+        "<= 2 ms",
+        over <= Duration::from_millis(2),
+    );
+    Ok(())
+}
+
+/// The main figure: one evaluation of everything.
+fn evaluation(binaries: &Path, table: &mut Table) -> anyhow::Result<()> {
+    let (nodes, rules) = (5_000, 100);
+    let measured = measure(binaries, nodes, rules)?;
+    table.ratio(
+        "evaluation, 5,000 nodes x 100 rules x 2 conditions",
+        &measured.pair,
+        1.5,
+    );
+    let limit = measured.input + 12 * MEBIBYTE;
+    let figure = format!(
+        "{:.1} MiB, input {:.1} MiB",
+        bytes(measured.pair.peak) / bytes(MEBIBYTE),
+        bytes(measured.input) / bytes(MEBIBYTE)
+    );
+    table.add(
+        "  peak memory",
+        figure,
+        "<= input + 12 MiB",
+        measured.pair.peak <= limit,
+    );
+    let figure = measured.requests.to_string();
+    table.add("  requests", figure, "<= 3", measured.requests <= 3);
+    Ok(())
+}
+
+struct Measured {
+    pair: Pair,
+    input: u64,
+    requests: usize,
+}
+
+/// Evaluates a world whose conditions have been true for a minute, at the moment when they trigger.
+fn measure(binaries: &Path, nodes: usize, rules: usize) -> anyhow::Result<Measured> {
+    let answers: Vec<Vec<u8>> = (0..world::METRICS.len())
+        .map(|metric| world::answer(metric, nodes))
+        .collect();
+    let server = Server::start(answers.clone())?;
+    let bench = Bench::new(binaries, Some(&server))?;
+    let context = world::context(nodes, rules);
+    let input = context.len() + answers.iter().map(Vec::len).sum::<usize>();
+    bench.put("context", &context)?;
+    let mut arguments = vec![bench.path("context")];
+    for (index, answer) in answers.iter().enumerate() {
+        let name = format!("answer-{index}");
+        bench.put(&name, answer)?;
+        arguments.push(bench.path(&name));
+    }
+    let floor = Program {
+        path: binaries.join("floor_tick"),
+        arguments,
+        environment: Vec::new(),
+    };
+    // Seven evaluations, half a minute apart, lead to the one that triggers; each round starts from a copy of the
+    // state before it.
+    for tick in 0..6 {
+        bench
+            .tick(
+                "context",
+                &format!("2026-01-10T00:0{}:{:02}Z", tick / 2, tick % 2 * 30),
+            )
+            .run()?;
+    }
+    keep_state(&bench.path("state"), &bench.path("kept"))?;
+    server.take_requests();
+    let subject = bench.tick("context", "2026-01-10T00:03:00Z");
+    let pair = pair(ROUNDS, &floor, &subject, || {
+        keep_state(&bench.path("kept"), &bench.path("state"))?;
+        bench.clear_outputs()
+    })?;
+    let requests = server.take_requests() / (ROUNDS + 1);
+    let input = u64::try_from(input)?;
+    Ok(Measured {
+        pair,
+        input,
+        requests,
+    })
+}
+
+/// Makes `to` a copy of `from`.
+fn keep_state(from: &Path, to: &Path) -> anyhow::Result<()> {
+    if to.exists() {
+        std::fs::remove_dir_all(to)?;
+    }
+    std::fs::create_dir(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
+/// Whether cost is proportional to nodes and to rules: the slope of the second half of the range against the first.
+fn growth(binaries: &Path, table: &mut Table) -> anyhow::Result<()> {
+    let cost = |nodes: usize, rules: usize| -> anyhow::Result<f64> {
+        Ok(measure(binaries, nodes, rules)?.pair.subject.as_secs_f64() * 1e3)
+    };
+    let by_nodes = [cost(100, 100)?, cost(7_550, 100)?, cost(15_000, 100)?];
+    let by_rules = [cost(2_000, 1)?, cost(2_000, 250)?, cost(2_000, 500)?];
+    for (what, [low, middle, high]) in [
+        ("cost from 100 to 15,000 nodes", by_nodes),
+        ("cost from 1 to 500 rules", by_rules),
+    ] {
+        let slope = (high - middle) / (middle - low);
+        let figure = format!("{low:.1} / {middle:.1} / {high:.1} ms, slope {slope:.2}");
+        table.add(what, figure, "slope <= 1.15", slope <= 1.15);
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! A made-up cluster: nodes as shell-operator hands them out, rules, and the answers of Prometheus.
+
+use serde_json::{Value, json};
+
+/// Metrics the rules ask about, with the text that tells their query from the others.
+pub(crate) const METRICS: [(&str, &str); 3] = [
+    ("cpuLoadRatio", "node_load1"),
+    ("memoryUtilizationPercent", "node_memory_MemAvailable_bytes"),
+    ("diskUtilizationPercent", "node_filesystem_avail_bytes"),
+];
+
+/// A whole number that looks random and is the same in every run.
+fn scatter(seed: usize) -> usize {
+    let mut x = (seed as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    usize::try_from((x ^ (x >> 31)) >> 33).unwrap_or(0)
+}
+
+/// One node of about 2.8 kB: twenty labels, six annotations, two of them with escapes, as real nodes have.
+pub(crate) fn node(index: usize) -> Value {
+    let name = format!(
+        "ip-10-{}-{}-{}.eu-central-1.compute.internal",
+        index / 62_500,
+        index / 250 % 250,
+        index % 250
+    );
+    let mut labels = serde_json::Map::new();
+    for (key, value) in [
+        ("beta.kubernetes.io/arch", "amd64"),
+        ("beta.kubernetes.io/instance-type", "m6i.4xlarge"),
+        ("beta.kubernetes.io/os", "linux"),
+        ("failure-domain.beta.kubernetes.io/region", "eu-central-1"),
+        ("kubernetes.io/arch", "amd64"),
+        ("kubernetes.io/os", "linux"),
+        ("node-role.kubernetes.io/worker", "true"),
+        ("node.kubernetes.io/instance-type", "m6i.4xlarge"),
+        ("topology.kubernetes.io/region", "eu-central-1"),
+    ] {
+        labels.insert(key.to_owned(), value.into());
+    }
+    labels.insert("kubernetes.io/hostname".to_owned(), name.clone().into());
+    labels.insert(
+        "topology.kubernetes.io/zone".to_owned(),
+        format!("eu-central-1{}", ["a", "b", "c"][index % 3]).into(),
+    );
+    labels.insert(
+        "example.com/pool".to_owned(),
+        format!("pool-{}", index % 10).into(),
+    );
+    for extra in 0..8 {
+        let key = format!("node.example.com/feature-{extra}.enabled");
+        labels.insert(
+            key,
+            format!("value-{}", scatter(index + extra * 7) % 50).into(),
+        );
+    }
+    let annotations = json!({
+        "csi.volume.kubernetes.io/nodeid": format!("{{\"ebs.csi.aws.com\":\"i-{:016x}\",\"efs\":\"<{index}&>\"}}", scatter(index)),
+        "flannel.alpha.coreos.com/backend-data": format!("{{\"VNI\":1,\"VtepMAC\":\"{:012x}\"}}", scatter(index + 1)),
+        "flannel.alpha.coreos.com/kube-subnet-manager": "true",
+        "kubeadm.alpha.kubernetes.io/cri-socket": "unix:///run/containerd/containerd.sock",
+        "node.alpha.kubernetes.io/ttl": "0",
+        "volumes.kubernetes.io/controller-managed-attach-detach": "true",
+    });
+    let condition = |kind: &str, status: &str, reason: &str| json!({"lastTransitionTime": "2026-01-05T08:15:30Z", "reason": reason, "status": status, "type": kind});
+    json!({"filterResult": {
+        "addresses": [
+            {"address": address(index), "type": "InternalIP"},
+            {"address": name, "type": "InternalDNS"},
+            {"address": name, "type": "Hostname"},
+        ],
+        "allocatable": {"cpu": "15890m", "ephemeral-storage": "95551679124", "hugepages-1Gi": "0", "memory": "63214040Ki", "pods": "234"},
+        "annotations": annotations,
+        "capacity": {"cpu": "16", "ephemeral-storage": "104845292Ki", "hugepages-1Gi": "0", "memory": "64230872Ki", "pods": "234"},
+        "conditions": [
+            condition("MemoryPressure", "False", "KubeletHasSufficientMemory"),
+            condition("DiskPressure", "False", "KubeletHasNoDiskPressure"),
+            condition("PIDPressure", "False", "KubeletHasSufficientPID"),
+            condition("Ready", "True", "KubeletReady"),
+        ],
+        "labels": labels,
+        "name": name,
+        "taints": null,
+        "uid": format!("{:08x}-0000-4000-8000-{:012x}", scatter(index + 3), index),
+        "unschedulable": null,
+    }})
+}
+
+fn address(index: usize) -> String {
+    format!(
+        "10.{}.{}.{}",
+        index / 62_500,
+        index / 250 % 250,
+        index % 250
+    )
+}
+
+/// One rule with two conditions, a selector, a taint, two labels and full recovery.
+pub(crate) fn rule(index: usize) -> Value {
+    let (first, second) = (METRICS[index % 3].0, METRICS[(index + 1) % 3].0);
+    let threshold = |metric: &str| {
+        if metric == "cpuLoadRatio" {
+            1.9
+        } else {
+            95.0 + f64::from(u8::try_from(index % 5).unwrap_or(0)) / 2.0
+        }
+    };
+    json!({"object": {
+        "apiVersion": "nodeguardian.k8s.io/v1",
+        "kind": "NodeGuardianRule",
+        "metadata": {"name": format!("rule-{index:04}"), "uid": format!("rule-uid-{index}"), "generation": 1},
+        "spec": {
+            "conditions": [
+                {"metric": first, "operator": "GreaterThan", "value": threshold(first), "duration": "3m", "description": "first"},
+                {"metric": second, "operator": "GreaterThan", "value": threshold(second), "duration": "2m", "description": "second"},
+            ],
+            "conditionLogic": "AND",
+            "nodeSelector": {"matchLabels": {"example.com/pool": format!("pool-{}", index % 10)}},
+            "actions": [
+                {"type": "taint", "taint": {"key": format!("example.com/hot-{index}"), "value": "true", "effect": "NoSchedule"}},
+                {"type": "label", "label": {"labels": {"example.com/status": "hot", "example.com/at": "{{ .timestamp }}"}}},
+                {"type": "alert", "alert": {"template": "hot", "channels": ["log"]}},
+            ],
+            "recoveryConditions": [{"metric": first, "operator": "LessThan", "value": threshold(first) / 2.0, "duration": "2m"}],
+            "recoveryActions": [
+                {"type": "removeTaint", "taint": {"key": format!("example.com/hot-{index}")}},
+                {"type": "removeLabel", "label": {"keys": ["example.com/status", "example.com/at"]}},
+            ],
+            "monitoring": {"checkInterval": "30s", "cooldownPeriod": "10m"},
+            "metadata": {"priority": 100 + index, "severity": "warning"},
+        },
+    }, "filterResult": null})
+}
+
+/// A context file as shell-operator writes it.
+pub(crate) fn context(nodes: usize, rules: usize) -> Vec<u8> {
+    let nodes: Vec<Value> = (0..nodes).map(node).collect();
+    let rules: Vec<Value> = (0..rules).map(rule).collect();
+    let text = json!([{
+        "binding": "rule-evaluation",
+        "groupName": "evaluation",
+        "snapshots": {"monitor-nodeguardian-rules": rules, "nodes": nodes},
+        "type": "Group",
+    }])
+    .to_string();
+    // As Go's encoder does.
+    text.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
+        .into_bytes()
+}
+
+/// Prometheus' answer for one metric of all nodes; of a hundred nodes one is hot.
+pub(crate) fn answer(metric: usize, nodes: usize) -> Vec<u8> {
+    let result: Vec<Value> = (0..nodes)
+        .map(|index| {
+            let hot = index % 100 == 7;
+            let share = (scatter(index * 3 + metric) % 9_000) as f64 / 100.0;
+            let value = match (METRICS[metric].0, hot) {
+                ("cpuLoadRatio", true) => 2.5,
+                ("cpuLoadRatio", false) => share / 60.0,
+                (_, true) => 99.0,
+                (_, false) => share,
+            };
+            json!({
+                "metric": {"instance": format!("{}:9100", address(index)), "job": "node-exporter", "namespace": "monitoring", "pod": format!("node-exporter-{index:05}")},
+                "value": [1_767_225_600.123, format!("{value}")],
+            })
+        })
+        .collect();
+    json!({"status": "success", "data": {"resultType": "vector", "result": result}})
+        .to_string()
+        .into_bytes()
+}
