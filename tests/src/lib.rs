@@ -9,6 +9,7 @@
 //! - [`server`]: one child process that never outlives the test
 //! - [`api`], [`cluster`], [`audit`]: the API server, requests to it, and who wrote what
 //! - [`objects`], [`kubelet`]: nodes, pods and budgets, and the end of terminating pods
+//! - [`programs`]: the project's own executables
 //! - [`exporter`], [`prometheus`]: node metrics that tests set, and queries over them
 //! - [`operator`], [`stack`]: shell-operator, and everything together
 //!
@@ -21,6 +22,7 @@ pub mod exporter;
 pub mod kubelet;
 pub mod objects;
 pub mod operator;
+pub mod programs;
 pub mod prometheus;
 pub mod server;
 pub mod stack;
@@ -32,6 +34,7 @@ pub use exporter::{Exporter, Load};
 pub use kubelet::Kubelet;
 pub use objects::{Budget, Node, Owner, Pod};
 pub use operator::Hook;
+pub use programs::program;
 pub use stack::{Stack, StackBuilder};
 pub use tools::Tools;
 pub use wait::wait_until;

@@ -130,7 +130,7 @@ pub fn build_missing(mut progress: impl FnMut(&str)) -> Result<()> {
     clippy::disallowed_methods,
     reason = "the harness is not a hook and has no ng_hook::Env"
 )]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
