@@ -21,7 +21,7 @@ const RUN_LIMIT: Duration = Duration::from_secs(8);
 /// How often kubectl asks again for a pod that its budget protects.
 const BUDGET_WAIT: Duration = Duration::from_secs(5);
 /// The longest wait for a pod that was refused again and again.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// When an `evict` that cannot get its pods gives up; `drain` has a timeout of its own.
 const EVICT_TIMEOUT: Duration = Duration::from_mins(5);
 

@@ -80,10 +80,10 @@ impl<'a, 'd> Gatherer<'a, 'd> {
     fn read_rules(&mut self, list: &mut Reader<'a>) -> Result<(), Error> {
         list.items(|reader, _| {
             reader.fields(|reader, key| {
-                if key == "object" {
-                    if let Some(item) = RuleItem::read(reader)? {
-                        self.items.insert(item.name.clone(), item);
-                    }
+                if key == "object"
+                    && let Some(item) = RuleItem::read(reader)?
+                {
+                    self.items.insert(item.name.clone(), item);
                 }
                 Ok(())
             })
@@ -151,10 +151,10 @@ impl<'a> Sink<'a> for Gatherer<'a, '_> {
         }
         match (&context.head.kind, context.objects, context.object) {
             (Kind::Synchronization, Some(objects), _) if !self.complete => {
-                self.read_rules(&mut objects.reader())?
+                self.read_rules(&mut objects.reader())?;
             }
             (Kind::Event { watch_event }, _, Some(object)) => {
-                self.read_event(object, *watch_event)?
+                self.read_event(object, *watch_event)?;
             }
             _ => {}
         }

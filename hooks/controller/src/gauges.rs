@@ -72,7 +72,7 @@ pub(crate) fn readings(wanted: &[Wanted], fetched: &Fetched) -> MetricGroup {
             match column.get(node) {
                 Reading::Value { .. } => *known.entry(&wanted.metric).or_default() += 1,
                 Reading::Unknown(reason) => {
-                    *counts.entry((&wanted.metric, reason)).or_default() += 1
+                    *counts.entry((&wanted.metric, reason)).or_default() += 1;
                 }
             }
         }

@@ -8,6 +8,7 @@
 //! Everything that talks to the outside comes in through [`ports`]; replaying a scenario puts a simulated cluster
 //! there and runs the same code.
 
+mod account;
 pub mod bindings;
 mod due;
 mod evictions;
@@ -18,8 +19,10 @@ mod patches;
 pub mod ports;
 mod render;
 pub mod report;
+mod round;
 mod rule_item;
 mod settings;
+mod statuses;
 mod tick;
 
 use ng_engine::time::Time;

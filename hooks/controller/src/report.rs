@@ -10,6 +10,7 @@ use ng_state::Store;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::evictions::JobNote;
 use crate::tick::Desk;
 
 /// Events written by one run at most. What goes beyond is in log and status; 2,000 Events at once load etcd.
@@ -92,6 +93,20 @@ pub(crate) fn configuration_event(
         &format!("going on with the last valid configuration: {text}"),
     )
     .map(Some)
+}
+
+/// Logs how an eviction or drain ended.
+pub(crate) fn job(log: &Logger, note: &JobNote) {
+    let fields = [
+        ("rule", Field::Text(&note.rule)),
+        ("node", Field::Text(&note.node)),
+        ("result", Field::Text(&note.message)),
+    ];
+    if note.failed {
+        log.error("job failed", &fields);
+    } else {
+        log.info("job ended", &fields);
+    }
 }
 
 /// Logs a decision with everything that led to it.
@@ -201,10 +216,10 @@ pub(crate) fn notices<'a>(
             };
             let mut message = format!("rule {}: {what}", decision.rule);
             if let Some(guard) = &decision.guard {
-                message.push_str(&format!("; {}: {guard}", guard.word()));
+                message = format!("{message}; {}: {guard}", guard.word());
             }
             if !decision.inputs.is_empty() {
-                message.push_str(&format!("; {}", inputs(&decision.inputs)));
+                message = format!("{message}; {}", inputs(&decision.inputs));
             }
             Some(Notice {
                 reason,
@@ -272,11 +287,11 @@ fn event(
         "{}/{}/{}/{time}/{message}",
         regarding["kind"], regarding["name"], notice.reason
     );
-    let name: String = Sha256::digest(identity.as_bytes())
+    let digest = Sha256::digest(identity.as_bytes());
+    let name = digest
         .iter()
         .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .fold(0_u64, |name, byte| name << 8 | u64::from(*byte));
     let kind = if notice.reason == "RuleRecovered" {
         "Normal"
     } else {
@@ -285,7 +300,7 @@ fn event(
     Ok(PatchOperation::create_if_not_exists(json!({
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": format!("nodeguardian.{name}"), "namespace": regarding["namespace"].as_str().unwrap_or("default")},
+        "metadata": {"name": format!("nodeguardian.{name:016x}"), "namespace": regarding["namespace"].as_str().unwrap_or("default")},
         "involvedObject": regarding,
         "reason": notice.reason,
         "type": kind,

@@ -1,0 +1,332 @@
+//! The run after everything was gathered: one transaction, then what follows from it.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use ng_engine::decide::{Due, Inputs, Retired, decide};
+use ng_engine::history::History;
+use ng_engine::node::Nodes;
+use ng_engine::plan::Plan;
+use ng_engine::reading::Column;
+use ng_engine::rule::{Rule, Test};
+use ng_hook::log::Value as Field;
+use ng_hook::{Report, Retry};
+use ng_metrics::{Fetched, Wanted};
+use ng_state::{Notice, Store};
+
+use crate::due::{Agenda, DueRule, Duty, note_seen, remembered};
+use crate::render::Values;
+use crate::rule_item::RuleItem;
+use crate::tick::{Desk, Outcome, restore};
+use crate::{account, evictions, gauges, patches, report, settings, statuses};
+
+/// The run after everything was gathered.
+pub(crate) struct Round<'a> {
+    pub(crate) desk: &'a Desk<'a>,
+    pub(crate) agenda: &'a Agenda<'a>,
+    pub(crate) duty: Duty<'a>,
+    pub(crate) items: BTreeMap<String, RuleItem<'a>>,
+    pub(crate) nodes: Nodes,
+    pub(crate) wanted: Vec<Wanted>,
+    pub(crate) fetched: Fetched,
+    pub(crate) report: Report,
+}
+
+impl Round<'_> {
+    /// Decides and saves in one transaction: what is saved is what was decided, whole or not at all.
+    pub(crate) fn settle(&mut self, store: &mut Store) -> anyhow::Result<(Plan, History)> {
+        let mut transaction = store.begin()?;
+        let names: Vec<&str> = self
+            .duty
+            .evaluate
+            .iter()
+            .map(|due| due.rule.name.as_str())
+            .collect();
+        let mut history = transaction.load(&names)?;
+        for lost in transaction.lost() {
+            self.desk
+                .log
+                .warn("state", &[("problem", Field::Text(lost))]);
+        }
+        if let Some(notice) = transaction.notice()? {
+            self.rebuild(&mut history, &notice);
+        }
+        let summaries = self.agenda.summaries;
+        self.duty.evaluate.retain(|due| {
+            // Another process may have evaluated the rule while the readings were fetched.
+            let before = summaries
+                .get(&due.rule.name)
+                .and_then(|summary| summary.last_evaluated);
+            let present = history
+                .rules
+                .get(&due.rule.name)
+                .and_then(|rule| rule.summary.last_evaluated);
+            present <= before
+                || summaries
+                    .get(&due.rule.name)
+                    .is_some_and(|summary| summary.spec_hash != due.spec_hash)
+        });
+        let plan = self.decide(&mut history);
+        let operations = statuses::writes(&self.duty, &plan, &mut history, self.desk)?;
+        self.report_invalid();
+        account::decided(&mut transaction, &plan, &self.duty.gone)?;
+        transaction.save(&history)?;
+        transaction.queue(&plan.alerts, self.desk.now)?;
+        transaction.commit()?;
+        for change in &plan.changes {
+            self.report.patches.push(patches::node(change)?);
+        }
+        self.report.patches.extend(operations);
+        Ok((plan, history))
+    }
+
+    fn rebuild(&self, history: &mut History, notice: &Notice) {
+        restore(history, &self.items);
+        let restored: usize = history.rules.values().map(|rule| rule.records.len()).sum();
+        match notice {
+            Notice::Created { .. } => {
+                if restored > 0 {
+                    let fields = [("nodes", restored.into())];
+                    self.desk.log.warn(
+                        "there was no state; rebuilt from the rules' statuses",
+                        &fields,
+                    );
+                }
+            }
+            Notice::SetAside { path, reason, .. } => {
+                let path = settings::shown(path);
+                let fields = [
+                    ("kept_as", Field::Text(&path)),
+                    ("problem", Field::Text(reason)),
+                    ("nodes", restored.into()),
+                ];
+                self.desk.log.error(
+                    "the state was damaged; rebuilt from the rules' statuses",
+                    &fields,
+                );
+            }
+        }
+    }
+
+    fn decide(&mut self, history: &mut History) -> Plan {
+        let values = Values::new(self.desk.config.cluster_name.as_deref());
+        let metrics: Vec<Vec<(String, &Column)>> = self
+            .duty
+            .evaluate
+            .iter()
+            .map(|due| self.metrics_for(&due.rule))
+            .collect();
+        let due: Vec<Due<'_>> = self
+            .duty
+            .evaluate
+            .iter()
+            .zip(&metrics)
+            .map(|(due, metrics)| self.due(due, metrics))
+            .collect();
+        self.note_unevaluated(history);
+        let gone = self.gone(history);
+        let disabled = self.duty.disabled.iter().map(|due| Retired {
+            name: &due.rule.name,
+            rule: Some(&due.rule),
+            exists: true,
+        });
+        let deleted = gone.iter().map(|(name, rule)| Retired {
+            name,
+            rule: rule.as_ref(),
+            exists: false,
+        });
+        let retired: Vec<Retired<'_>> = disabled.chain(deleted).collect();
+        let plan = decide(
+            history,
+            &Inputs {
+                now: self.desk.now,
+                nodes: &self.nodes,
+                due: &due,
+                retired: &retired,
+                safety: settings::safety(self.desk.config),
+                render: &values,
+            },
+        );
+        for problem in values.problems() {
+            self.desk
+                .log
+                .warn("template", &[("problem", Field::Text(&problem))]);
+        }
+        plan
+    }
+
+    fn due<'s>(&'s self, due: &'s DueRule<'_>, metrics: &'s [(String, &'s Column)]) -> Due<'s> {
+        let columns = |conditions: &ng_engine::rule::Conditions| {
+            conditions
+                .all
+                .iter()
+                .map(|condition| self.column(&due.rule, &condition.test))
+                .collect::<Vec<_>>()
+        };
+        Due {
+            rule: &due.rule,
+            spec: due.item.spec_text(),
+            spec_hash: due.spec_hash,
+            trigger: columns(&due.rule.trigger),
+            recovery: due.rule.recovery.as_ref().map(columns).unwrap_or_default(),
+            metrics,
+        }
+    }
+
+    fn column(&self, rule: &Rule, test: &Test) -> Option<&Column> {
+        let Test::Metric { metric, .. } = test else {
+            return None;
+        };
+        let position = self
+            .wanted
+            .iter()
+            .position(|wanted| wanted.metric == *metric && wanted.source == rule.source)?;
+        self.fetched.columns.get(position)
+    }
+
+    /// Every fetched metric, from the rule's own source where it has one.
+    fn metrics_for(&self, rule: &Rule) -> Vec<(String, &Column)> {
+        let mut metrics: BTreeMap<&str, &Column> = BTreeMap::new();
+        for own in [false, true] {
+            for (wanted, column) in self.wanted.iter().zip(&self.fetched.columns) {
+                if (wanted.source == rule.source) == own {
+                    metrics.insert(&wanted.metric, column);
+                }
+            }
+        }
+        metrics
+            .into_iter()
+            .map(|(name, column)| (name.to_owned(), column))
+            .collect()
+    }
+
+    /// Notes that disabled and invalid rules were looked at.
+    fn note_unevaluated(&self, history: &mut History) {
+        let disabled = self
+            .duty
+            .disabled
+            .iter()
+            .map(|due| (&due.item, due.spec_hash));
+        let invalid = self
+            .duty
+            .invalid
+            .iter()
+            .map(|rule| (&rule.item, rule.spec_hash));
+        for (item, spec_hash) in disabled.chain(invalid) {
+            let remembered = history.rules.entry(item.name.clone()).or_default();
+            note_seen(&mut remembered.summary, item, spec_hash, self.agenda);
+        }
+    }
+
+    /// The deleted rules as they were last valid.
+    fn gone(&self, history: &History) -> Vec<(&str, Option<Rule>)> {
+        let known = |name: &str| {
+            let summary = &history.rules.get(name)?.summary;
+            remembered(name, summary, self.agenda.defaults)
+        };
+        self.duty
+            .gone
+            .iter()
+            .map(|name| (name.as_str(), known(name)))
+            .collect()
+    }
+
+    fn report_invalid(&mut self) {
+        for rule in &self.duty.invalid {
+            for problem in &rule.problems {
+                let fields = [
+                    ("rule", Field::Text(&rule.item.name)),
+                    ("problem", Field::Text(problem)),
+                ];
+                self.desk.log.error("invalid rule", &fields);
+            }
+            let problems = rule.problems.join("; ");
+            self.report.fail(
+                anyhow::anyhow!("rule {}: {problems}", rule.item.name),
+                Retry::Useless,
+            );
+        }
+    }
+
+    /// Evictions, Events, logs and metrics.
+    pub(crate) fn finish(
+        mut self,
+        store: &mut Store,
+        plan: Plan,
+        history: &History,
+        started: Instant,
+    ) -> anyhow::Result<Outcome> {
+        for decision in &plan.decisions {
+            report::decision(self.desk.log, decision);
+        }
+        let passes = evictions::run(store, history, self.desk)?;
+        for note in &passes.notes {
+            report::job(self.desk.log, note);
+        }
+        if passes.changed {
+            account::evicted(store, &passes)?;
+        }
+        if !self.desk.config.safety.paused {
+            let notices = self.notices(&plan, &passes, history);
+            self.report.patches.extend(report::events(&notices)?);
+        }
+        self.report.metrics = vec![
+            gauges::rules(history, &plan),
+            gauges::totals(&store.counters()?, store.outbox_counts()?),
+            gauges::run(
+                &plan,
+                self.nodes.len(),
+                self.fetched.requests,
+                started.elapsed().as_secs_f64(),
+            ),
+        ];
+        if !self.wanted.is_empty() {
+            self.report
+                .metrics
+                .push(gauges::readings(&self.wanted, &self.fetched));
+        }
+        Ok(Outcome {
+            report: self.report,
+            plan,
+        })
+    }
+
+    fn notices<'s>(
+        &'s self,
+        plan: &'s Plan,
+        passes: &'s evictions::Passes,
+        history: &'s History,
+    ) -> Vec<report::Notice<'s>> {
+        let uid = |rule: &str| {
+            let known = history
+                .rules
+                .get(rule)
+                .map(|rule| rule.summary.uid.as_str());
+            // A rule that was just deleted is only in the summaries of before.
+            let before = || {
+                self.agenda
+                    .summaries
+                    .get(rule)
+                    .map(|summary| summary.uid.as_str())
+            };
+            known.or_else(before).unwrap_or_default()
+        };
+        let mut notices = report::notices(&plan.decisions, uid);
+        notices.extend(
+            passes
+                .notes
+                .iter()
+                .filter(|note| note.failed)
+                .map(|note| report::Notice {
+                    reason: "ActionFailed",
+                    rule: &note.rule,
+                    rule_uid: uid(&note.rule),
+                    node: &note.node,
+                    node_uid: &note.node_uid,
+                    message: format!("rule {}: {}", note.rule, note.message),
+                    at: self.desk.now,
+                }),
+        );
+        notices
+    }
+}
