@@ -1,2 +1,5 @@
 //! Replays recorded contexts and scenarios.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    ng_replay::main()
+}

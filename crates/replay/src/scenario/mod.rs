@@ -1,0 +1,373 @@
+//! A scenario: a small cluster, what happens to it over time, and what is expected to come of it.
+
+mod checks;
+pub(crate) mod doc;
+mod events;
+mod objects;
+pub(crate) mod series;
+
+use std::path::Path;
+use std::time::Duration;
+
+use ng_config::Config;
+use ng_engine::time::Time;
+use serde_json::{Map, Value};
+
+pub(crate) use checks::{Check, Count, Expect, Phase};
+use doc::{Doc, Fields, Problems};
+pub(crate) use events::{Change, Event, NodePatch};
+pub(crate) use objects::{Budget, Node, Pod};
+use series::{AllSeries, Series, matches};
+
+/// When a scenario starts unless it says so: any fixed time does.
+const START: &str = "2026-01-01T00:00:00Z";
+/// The shipped schedule.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// As many ticks as two days of the shipped schedule have.
+const MOST_TICKS: u128 = 40_000;
+
+const KEYS: &[&str] = &[
+    "name",
+    "description",
+    "start",
+    "interval",
+    "duration",
+    "config",
+    "rules",
+    "templates",
+    "nodes",
+    "pods",
+    "budgets",
+    "series",
+    "events",
+    "expect",
+];
+
+/// A scenario, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) start: Time,
+    pub(crate) interval: Duration,
+    pub(crate) duration: Duration,
+    pub(crate) config: Value,
+    pub(crate) rules: Vec<Value>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) pods: Vec<Pod>,
+    pub(crate) budgets: Vec<Budget>,
+    pub(crate) series: AllSeries,
+    pub(crate) events: Vec<Event>,
+    pub(crate) expects: Vec<Expect>,
+}
+
+/// Where the files that a scenario names are found.
+pub(crate) type ReadFile<'a> = &'a dyn Fn(&str) -> Result<String, String>;
+
+/// Reads a scenario file.
+pub(crate) fn load(path: &Path) -> Result<Scenario, Vec<String>> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| vec![format!("{shown}: cannot be read: {error}")])?;
+    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+    let read = |name: &str| {
+        std::fs::read_to_string(folder.join(name))
+            .map_err(|error| format!("cannot be read: {error}"))
+    };
+    parse(&shown, &text, &read)
+}
+
+/// Reads a scenario; every mistake at once, each with file and path.
+pub(crate) fn parse(file: &str, text: &str, read: ReadFile<'_>) -> Result<Scenario, Vec<String>> {
+    let yaml: serde_yaml::Value =
+        serde_yaml::from_str(text).map_err(|error| vec![format!("{file}: {error}")])?;
+    let value = serde_json::to_value(yaml).map_err(|error| vec![format!("{file}: {error}")])?;
+    let problems = Problems::new(file);
+    let scenario = Doc::root(&value, &problems)
+        .fields(KEYS)
+        .map(|fields| scenario(file, &fields, read));
+    let lines = problems.into_lines();
+    match scenario {
+        Some(scenario) if lines.is_empty() => Ok(scenario),
+        _ => Err(lines),
+    }
+}
+
+fn scenario(file: &str, fields: &Fields<'_>, read: ReadFile<'_>) -> Scenario {
+    let text = |key: &str| fields.get(key).and_then(|doc| doc.text());
+    let mut scenario = Scenario {
+        name: text("name").unwrap_or_else(|| file_name(file)),
+        description: text("description").unwrap_or_default(),
+        start: start(fields),
+        interval: positive(fields.get("interval")).unwrap_or(INTERVAL),
+        duration: positive(fields.need("duration")).unwrap_or(INTERVAL),
+        config: config(fields),
+        rules: objects::rules(fields.get("rules"), read),
+        nodes: Vec::new(),
+        pods: objects::pods(fields.get("pods")),
+        budgets: objects::budgets(fields.get("budgets")),
+        series: AllSeries::default(),
+        events: events::read(fields.get("events"), read),
+        expects: checks::read(fields.get("expect")),
+    };
+    objects::templates(fields.get("templates"), read);
+    let (nodes, later) = objects::nodes(fields.need("nodes"));
+    scenario.nodes = nodes;
+    scenario.events.extend(later);
+    scenario.events.sort_by_key(|event| event.at);
+    scenario.expects.sort_by_key(|expect| expect.at);
+    scenario.series = all_series(fields.get("series"), &scenario);
+    together(fields, &scenario);
+    scenario
+}
+
+fn file_name(file: &str) -> String {
+    let stem = Path::new(file).file_stem();
+    stem.map_or_else(
+        || file.to_owned(),
+        |stem| stem.to_string_lossy().into_owned(),
+    )
+}
+
+fn start(fields: &Fields<'_>) -> Time {
+    let default = START.parse().unwrap_or(Time::from_millis(0));
+    let Some(doc) = fields.get("start") else {
+        return default;
+    };
+    doc.text()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| {
+            doc.expected("a time such as \"2026-01-01T00:00:00Z\"");
+            default
+        })
+}
+
+fn positive(doc: Option<Doc<'_>>) -> Option<Duration> {
+    let doc = doc?;
+    let duration = doc.duration()?;
+    if duration < Duration::from_secs(1) {
+        doc.expected("a duration of at least 1s");
+        return None;
+    }
+    Some(duration)
+}
+
+fn config(fields: &Fields<'_>) -> Value {
+    let Some(doc) = fields.get("config") else {
+        return Value::Object(Map::new());
+    };
+    match checked_config(doc.value()) {
+        Ok(_) => doc.value().clone(),
+        Err(lines) => {
+            for line in lines {
+                doc.problem(&line);
+            }
+            Value::Object(Map::new())
+        }
+    }
+}
+
+/// The configuration that hooks would run on with this file.
+pub(crate) fn checked_config(value: &Value) -> Result<Config, Vec<String>> {
+    let text = value.to_string();
+    let file = ng_config::File {
+        name: "config.json",
+        text: &text,
+        format: ng_config::Format::Json,
+    };
+    let resolution = ng_config::resolve(&ng_config::Inputs {
+        file: Some(file),
+        ..ng_config::Inputs::default()
+    });
+    // A key that the hooks only warn of is a mistake here: the scenario would not test what it says.
+    let issues = resolution.errors.iter().chain(&resolution.warnings);
+    let lines: Vec<String> = issues.map(ToString::to_string).collect();
+    if lines.is_empty() {
+        Ok(resolution.config)
+    } else {
+        Err(lines)
+    }
+}
+
+fn all_series(doc: Option<Doc<'_>>, scenario: &Scenario) -> AllSeries {
+    let mut all = AllSeries::default();
+    let Some(fields) = doc.and_then(|doc| doc.fields(&["step", "metrics"])) else {
+        return all;
+    };
+    if let Some(step) = positive(fields.get("step")) {
+        all.step = step;
+    }
+    let known = metrics(scenario);
+    for (metric, doc) in fields
+        .need("metrics")
+        .map_or_else(Vec::new, |doc| doc.entries())
+    {
+        if !known.iter().any(|name| name == metric) {
+            let known = known.join(", ");
+            doc.problem(&format!(
+                "unknown metric {metric:?}; expected one of {known}"
+            ));
+        }
+        let mut patterns = Vec::new();
+        for (pattern, doc) in doc.entries() {
+            if !node_names(scenario).any(|name| matches(pattern, name)) {
+                doc.problem(&format!("{pattern:?} fits none of the nodes"));
+            }
+            let Some(text) = doc.text() else { continue };
+            match Series::parse(&text) {
+                Ok(series) => patterns.push((pattern.to_owned(), series)),
+                Err(error) => doc.problem(&error),
+            }
+        }
+        all.metrics.push((metric.to_owned(), patterns));
+    }
+    all
+}
+
+impl Scenario {
+    /// Whether a node of this name exists at some time.
+    pub(crate) fn has_node(&self, name: &str) -> bool {
+        node_names(self).any(|known| known == name)
+    }
+}
+
+/// The metrics that rules may name.
+fn metrics(scenario: &Scenario) -> Vec<String> {
+    let built_in = ng_engine::validate::BUILT_IN_METRICS;
+    let mut names: Vec<String> = built_in.iter().map(|name| (*name).to_owned()).collect();
+    if let Some(Value::Object(own)) = scenario.config.get("metrics") {
+        names.extend(own.keys().cloned());
+    }
+    names
+}
+
+/// The nodes that exist at some time.
+fn node_names(scenario: &Scenario) -> impl Iterator<Item = &str> {
+    let added = scenario
+        .events
+        .iter()
+        .flat_map(|event| &event.changes)
+        .filter_map(|change| match change {
+            Change::AddNode(nodes) => Some(nodes),
+            _ => None,
+        })
+        .flatten();
+    scenario
+        .nodes
+        .iter()
+        .chain(added)
+        .map(|node| node.name.as_str())
+}
+
+/// The names of the rules that exist at some time.
+fn rule_names(scenario: &Scenario) -> Vec<&str> {
+    let added = scenario.events.iter().flat_map(|event| &event.changes);
+    let added = added.filter_map(|change| match change {
+        Change::AddRule(rules) => Some(rules),
+        _ => None,
+    });
+    scenario
+        .rules
+        .iter()
+        .chain(added.flatten())
+        .filter_map(|rule| rule["metadata"]["name"].as_str())
+        .collect()
+}
+
+/// What only shows when all parts are read.
+fn together(fields: &Fields<'_>, scenario: &Scenario) {
+    let ticks = scenario.duration.as_millis() / scenario.interval.as_millis().max(1);
+    if ticks > MOST_TICKS {
+        fields.doc().problem(&format!(
+            "duration and interval make {ticks} ticks, expected at most {MOST_TICKS}"
+        ));
+    }
+    let mut names: Vec<&str> = scenario
+        .nodes
+        .iter()
+        .map(|node| node.name.as_str())
+        .collect();
+    names.sort_unstable();
+    for pair in names.windows(2).filter(|pair| pair[0] == pair[1]) {
+        fields
+            .doc()
+            .problem(&format!("nodes: {:?} is there twice", pair[0]));
+    }
+    for event in scenario
+        .events
+        .iter()
+        .filter(|event| event.at > scenario.duration)
+    {
+        fields.doc().problem(&format!(
+            "events: one at {} is after the end at {}",
+            offset(event.at),
+            offset(scenario.duration)
+        ));
+    }
+    let rules = rule_names(scenario);
+    for event in &scenario.events {
+        for change in &event.changes {
+            missing(fields, change.rule(), &rules, (&event.path, "rule"));
+            missing_node(fields, change.node(), scenario, &event.path);
+        }
+    }
+    for expect in &scenario.expects {
+        if expect.at > scenario.duration {
+            let end = offset(scenario.duration);
+            let at = offset(expect.at);
+            let path = &expect.path;
+            fields
+                .doc()
+                .problem(&format!("{path}: at {at} is after the end at {end}"));
+        }
+        missing(
+            fields,
+            expect.rule.as_deref(),
+            &rules,
+            (&expect.path, "rule"),
+        );
+        if expect.needs_rule() && expect.rule.is_none() && rules.len() != 1 {
+            let path = &expect.path;
+            let count = rules.len();
+            fields.doc().problem(&format!(
+                "{path}: the key \"rule\" is missing, as there are {count} rules"
+            ));
+        }
+        missing_node(fields, expect.node.as_deref(), scenario, &expect.path);
+    }
+}
+
+fn missing(fields: &Fields<'_>, name: Option<&str>, known: &[&str], (path, what): (&str, &str)) {
+    if let Some(name) = name.filter(|name| !known.contains(name)) {
+        let known = known.join(", ");
+        let text = format!("{path}: no {what} {name:?}; expected one of {known}");
+        fields.doc().problem(&text);
+    }
+}
+
+fn missing_node(fields: &Fields<'_>, pattern: Option<&str>, scenario: &Scenario, path: &str) {
+    if let Some(pattern) = pattern
+        && !node_names(scenario).any(|name| matches(pattern, name))
+    {
+        fields
+            .doc()
+            .problem(&format!("{path}: {pattern:?} fits none of the nodes"));
+    }
+}
+
+/// Time since the start, such as `5m30s`.
+pub(crate) fn offset(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let mut text = String::new();
+    if hours > 0 {
+        text.push_str(&format!("{hours}h"));
+    }
+    if minutes > 0 {
+        text.push_str(&format!("{minutes}m"));
+    }
+    if rest > 0 || text.is_empty() {
+        text.push_str(&format!("{rest}s"));
+    }
+    text
+}

@@ -1,0 +1,205 @@
+//! Applies what the controller writes the way shell-operator would.
+//!
+//! Merge patches are applied as they are. A jq filter of a node is not interpreted: the effect is taken from the
+//! plan's change of that node, under the conditions that the filter itself checks (the node's UID, and for
+//! disruptive changes that nobody asked for the node to be left alone).
+
+use ng_engine::history::{Mark, MarkKey, Owned};
+use ng_engine::node::IGNORE_ANNOTATION;
+use ng_engine::plan::NodeChange;
+use ng_hook::PatchOperation;
+use serde_json::{Value, json};
+
+use super::world::{World, merge, remove, set_taints};
+
+/// One operation, read back from what shell-operator would get.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) operation: String,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    /// What it changed in the object, in words; empty: nothing.
+    pub(crate) effects: Vec<String>,
+}
+
+/// Applies one operation; `applies`: whether it arrives at all.
+pub(super) fn operation(
+    world: &mut World,
+    operation: &PatchOperation,
+    changes: &[NodeChange],
+    applies: Arrival,
+) -> anyhow::Result<Written> {
+    let document: Value = serde_json::from_str(&operation.to_json_line()?)?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let object = &document["object"];
+    let (kind, name) = if object.is_object() {
+        (text(&object["kind"]), text(&object["metadata"]["name"]))
+    } else {
+        (text(&document["kind"]), text(&document["name"]))
+    };
+    let mut written = Written {
+        operation: text(&document["operation"]),
+        kind,
+        name,
+        effects: Vec::new(),
+    };
+    match (applies, written.kind.as_str()) {
+        (Arrival::Lost, _) => {}
+        (Arrival::Applied, "Node") => {
+            written.effects = node(world, &written.name, &document, changes)
+        }
+        (Arrival::Applied, "NodeGuardianRule") => rule(world, &written.name, &document),
+        (Arrival::Applied, _) => {}
+    }
+    Ok(written)
+}
+
+/// Whether what was written arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    Applied,
+    Lost,
+}
+
+/// Only the status: what a write of that subresource says of other fields is dropped.
+fn rule(world: &mut World, name: &str, document: &Value) {
+    if let Some(rule) = world.rules.get_mut(name)
+        && document["subresource"] == "status"
+        && let Some(status) = document["mergePatch"].get("status")
+    {
+        let mut fresh = rule.get("status").cloned().unwrap_or_else(|| json!({}));
+        merge(&mut fresh, status);
+        rule["status"] = fresh;
+    }
+}
+
+fn node(world: &mut World, name: &str, document: &Value, changes: &[NodeChange]) -> Vec<String> {
+    let Some(kept) = world.nodes.get_mut(name) else {
+        return Vec::new();
+    };
+    let before = kept.object.clone();
+    if document["operation"] == "MergePatch" {
+        merge(&mut kept.object, &document["mergePatch"]);
+    } else if let Some(change) = changes.iter().find(|change| change.node == name)
+        && is_meant(change, &kept.object)
+    {
+        for owned in &change.unset {
+            unset(&mut kept.object, owned);
+        }
+        for mark in &change.set {
+            set(&mut kept.object, mark);
+        }
+    }
+    kept.snapshot = None;
+    differences(&before, &kept.object)
+}
+
+/// What the filter looks at once more before it changes anything.
+fn is_meant(change: &NodeChange, object: &Value) -> bool {
+    let metadata = &object["metadata"];
+    let is_same = change.uid.is_empty() || metadata["uid"] == *change.uid;
+    is_same && !(change.is_disruptive() && metadata["annotations"][IGNORE_ANNOTATION] == "true")
+}
+
+fn set(object: &mut Value, mark: &Mark) {
+    match &mark.key {
+        MarkKey::Taint { key, effect } => {
+            let mut taints = taints(object);
+            taints.retain(|taint| taint["key"] != **key || taint["effect"] != effect.word());
+            taints.push(json!({"key": key, "value": mark.value, "effect": effect.word()}));
+            set_taints(object, taints);
+        }
+        MarkKey::Label { key } => object["metadata"]["labels"][key] = mark.value.as_str().into(),
+        MarkKey::Annotation { key } => {
+            object["metadata"]["annotations"][key] = mark.value.as_str().into();
+        }
+        MarkKey::Cordon => object["spec"]["unschedulable"] = true.into(),
+    }
+}
+
+/// Takes a mark away only where it stands as it was set; what it replaced comes back.
+fn unset(object: &mut Value, owned: &Owned) {
+    let value = owned.mark.value.as_str();
+    let previous = owned.previous.as_deref();
+    match &owned.mark.key {
+        MarkKey::Taint { key, effect } => {
+            let ours = |taint: &Value| {
+                taint["key"] == **key
+                    && taint["effect"] == effect.word()
+                    && taint["value"].as_str().unwrap_or_default() == value
+            };
+            let mut taints = taints(object);
+            match previous {
+                Some(previous) => taints
+                    .iter_mut()
+                    .filter(|taint| ours(taint))
+                    .for_each(|taint| taint["value"] = previous.into()),
+                None => taints.retain(|taint| !ours(taint)),
+            }
+            set_taints(object, taints);
+        }
+        MarkKey::Label { key } => {
+            unset_pair(&mut object["metadata"]["labels"], key, value, previous)
+        }
+        MarkKey::Annotation { key } => {
+            unset_pair(&mut object["metadata"]["annotations"], key, value, previous);
+        }
+        MarkKey::Cordon => remove(&mut object["spec"], "unschedulable"),
+    }
+}
+
+fn unset_pair(map: &mut Value, key: &str, value: &str, previous: Option<&str>) {
+    if map[key] == value {
+        match previous {
+            Some(previous) => map[key] = previous.into(),
+            None => remove(map, key),
+        }
+    }
+}
+
+pub(crate) fn taints(object: &Value) -> Vec<Value> {
+    object["spec"]["taints"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// A taint as kubectl shows it.
+pub(crate) fn taint_text(taint: &Value) -> String {
+    let text = |key: &str| taint[key].as_str().unwrap_or_default();
+    let value = text("value");
+    let equals = if value.is_empty() { "" } else { "=" };
+    format!("{}{equals}{value}:{}", text("key"), text("effect"))
+}
+
+/// What differs between two states of a node, in words.
+fn differences(before: &Value, after: &Value) -> Vec<String> {
+    let (old, new) = (marks(before), marks(after));
+    let gone = old.iter().filter(|mark| !new.contains(mark));
+    let come = new.iter().filter(|mark| !old.contains(mark));
+    gone.map(|mark| format!("- {mark}"))
+        .chain(come.map(|mark| format!("+ {mark}")))
+        .collect()
+}
+
+fn marks(object: &Value) -> Vec<String> {
+    let mut marks: Vec<String> = taints(object)
+        .iter()
+        .map(|taint| format!("taint {}", taint_text(taint)))
+        .collect();
+    for (word, map) in [
+        ("label", &object["metadata"]["labels"]),
+        ("annotation", &object["metadata"]["annotations"]),
+    ] {
+        for (key, value) in map.as_object().into_iter().flatten() {
+            marks.push(format!(
+                "{word} {key}={}",
+                value.as_str().unwrap_or_default()
+            ));
+        }
+    }
+    if object["spec"]["unschedulable"] == true {
+        marks.push("cordon".to_owned());
+    }
+    marks
+}
