@@ -32,7 +32,8 @@ pub enum Standing<'a> {
 }
 
 /// The status of one rule. `published` is the status that the API server shows; from it come the times at which
-/// conditions last changed.
+/// conditions last changed. Every time is a whole second: a status that is read back equals the one that was written,
+/// or each tick would write it again.
 pub fn of(
     name: &str,
     generation: i64,
@@ -60,7 +61,7 @@ pub fn of(
         condition.last_transition_time = Some(
             unchanged
                 .and_then(|before| before.last_transition_time)
-                .unwrap_or(now),
+                .unwrap_or(now.whole_second()),
         );
         condition.observed_generation = observed_generation;
     }
@@ -71,8 +72,8 @@ pub fn of(
             Standing::Invalid(_) => Phase::Error,
         }),
         triggered_nodes: active.iter().map(|(name, _)| (*name).clone()).collect(),
-        last_triggered: remembered.summary.last_triggered,
-        last_recovery: remembered.summary.last_recovery,
+        last_triggered: remembered.summary.last_triggered.map(Time::whole_second),
+        last_recovery: remembered.summary.last_recovery.map(Time::whole_second),
         last_error: match standing {
             Standing::Invalid(problems) => Some(joined(problems)),
             Standing::Evaluated(_) | Standing::Disabled { .. } => None,
@@ -229,8 +230,8 @@ fn details(active: &[(&String, &NodeRecord)], history: &History) -> Vec<NodeDeta
             RecordPhase::Triggered | RecordPhase::Idle => NodePhase::Triggered,
             RecordPhase::Recovering => NodePhase::Recovering,
         },
-        triggered_at: Some(record.triggered_at),
-        acted_at: Some(record.acted_at),
+        triggered_at: Some(record.triggered_at.whole_second()),
+        acted_at: Some(record.acted_at.whole_second()),
         repeats: record.repeats,
         guard: record.guard.as_ref().map(|guard| GuardDetail {
             name: guard.word().to_owned(),

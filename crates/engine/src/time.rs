@@ -25,6 +25,12 @@ impl Time {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// The whole second that `self` lies in, as Kubernetes gives times back.
+    #[must_use]
+    pub const fn whole_second(self) -> Self {
+        Self(self.0.div_euclid(1000).saturating_mul(1000))
+    }
+
     /// `self` moved into the future; saturates.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
