@@ -239,6 +239,39 @@ pub struct Owned {
     /// Since when it is being removed; `None` while it stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaving: Option<Time>,
+    /// The value of ours that the node showed at the last evaluation: an earlier one while a new value is on its way
+    /// or its write was lost, and none as long as the mark was not seen on the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
+}
+
+impl Owned {
+    /// Takes in what stands on the node now, and says what follows.
+    pub(crate) fn look(&mut self, stands: Option<&str>) -> Sight {
+        if let Some(value) = stands
+            .filter(|stands| *stands == self.mark.value || self.shown.as_deref() == Some(*stands))
+        {
+            self.shown = Some(value.to_owned());
+            return Sight::Ours;
+        }
+        if self.shown.take().as_ref() == Some(&self.mark.value) {
+            Sight::Gone
+        } else {
+            Sight::Unseen
+        }
+    }
+}
+
+/// What a snapshot says of a mark that we set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// It stands as we set it, now or earlier.
+    Ours,
+    /// It stood and was taken away or overwritten: snapshots do not go back, so that a mark of the same form that
+    /// appears from now on is someone else's.
+    Gone,
+    /// It was never seen: its write is on its way, or lost.
+    Unseen,
 }
 
 /// Why a disruptive action is held back.

@@ -329,6 +329,7 @@ pub fn restore(history: &mut History, rule: &str, uid: &str, status: &RuleStatus
                     mark,
                     previous: owned.previous.clone(),
                     leaving: None,
+                    shown: None,
                 })
             })
             .collect();

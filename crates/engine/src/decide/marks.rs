@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::history::{History, Ledger, Mark, MarkKey, Owned};
+use crate::history::{History, Ledger, Mark, MarkKey, Owned, Sight};
 use crate::node::Nodes;
 use crate::plan::{NodeChange, Plan};
 use crate::rule::Action;
@@ -15,7 +15,7 @@ use crate::time::Time;
 use super::notices::metrics_of;
 use super::{Due, Facts, Place, Turn, World};
 
-/// How long a removed mark is watched: a write that was on its way when the mark was given up can still land.
+/// How long a mark that was given up before it was seen on its node is watched: its write can still land.
 pub(super) const LINGER: Duration = Duration::from_mins(1);
 
 /// The marks that a rule's actions put on a node, with rendered values.
@@ -152,6 +152,15 @@ fn desired(history: &History) -> BTreeMap<String, Vec<Mark>> {
     desired
 }
 
+/// The removal of a mark as it stands: after a lost write that is an earlier value.
+fn as_shown(owned: &Owned) -> Owned {
+    let mut shown = owned.clone();
+    if let Some(value) = &owned.shown {
+        shown.mark.value.clone_from(value);
+    }
+    shown
+}
+
 /// One node's books.
 struct Balance<'a> {
     nodes: &'a Nodes,
@@ -174,25 +183,31 @@ impl Balance<'_> {
         let mut unset = Vec::new();
         let (nodes, node, now) = (self.nodes, self.node, self.now);
         self.ledger.marks.retain_mut(|owned| {
+            let stands = stands(nodes, node, &owned.mark.key);
+            let sight = owned.look(stands);
             if wanted(&owned.mark.key) {
                 return true;
             }
+            let first = owned.leaving.is_none();
             if given_up.contains(&&owned.mark.key) || outdone(&owned.mark.key) {
                 owned.leaving.get_or_insert(now);
             }
-            let ours_stands =
-                stands(nodes, node, &owned.mark.key) == Some(owned.mark.value.as_str());
-            match owned.leaving {
+            let Some(since) = owned.leaving else {
                 // Left by a rule that does not remove it: ours for as long as nobody else touches it.
-                None => ours_stands,
-                Some(since) => {
-                    let first = since == now;
-                    if ours_stands || first {
-                        unset.push(owned.clone());
-                    }
-                    ours_stands || now.since(since) < LINGER
+                return sight == Sight::Ours;
+            };
+            match sight {
+                Sight::Ours => unset.push(as_shown(owned)),
+                Sight::Gone => return false,
+                // The snapshot may be older than our write; a value of someone else is no sign of that.
+                Sight::Unseen
+                    if first && (stands.is_none() || stands == owned.previous.as_deref()) =>
+                {
+                    unset.push(owned.clone());
                 }
+                Sight::Unseen => return now.since(since) < LINGER,
             }
+            true
         });
         (!set.is_empty() || !unset.is_empty()).then(|| NodeChange {
             node: self.nodes.name(self.node).to_owned(),
@@ -220,6 +235,7 @@ impl Balance<'_> {
                 mark: mark.clone(),
                 previous: stands.map(str::to_owned),
                 leaving: None,
+                shown: None,
             }),
             None => {}
         }
