@@ -80,12 +80,14 @@ pub(super) fn stands<'a>(nodes: &'a Nodes, node: usize, key: &MarkKey) -> Option
     }
 }
 
-/// Brings the ledgers up to date and plans the writes. While paused nothing is written and nothing is forgotten.
+/// Brings the ledgers up to date and plans the writes. While paused nothing is written, and what is given up is
+/// noted for later.
 pub(super) fn reconcile(history: &mut History, world: &World<'_>, turn: &Turn, plan: &mut Plan) {
+    let mut desired = desired(history);
     if world.inputs.safety.paused {
+        note_given_up(history, &desired, world.inputs.now, turn);
         return;
     }
-    let mut desired = desired(history);
     let mut given_up: BTreeMap<&str, Vec<&MarkKey>> = BTreeMap::new();
     for (node, key) in &turn.given_up {
         given_up.entry(node).or_default().push(key);
@@ -118,6 +120,27 @@ pub(super) fn reconcile(history: &mut History, world: &World<'_>, turn: &Turn, p
             history.ledgers.insert(name, ledger);
         }
         plan.changes.extend(change);
+    }
+}
+
+/// Notes which marks have to go as soon as something may be written: nobody will give them up a second time.
+fn note_given_up(
+    history: &mut History,
+    desired: &BTreeMap<String, Vec<Mark>>,
+    now: Time,
+    turn: &Turn,
+) {
+    for (node, key) in &turn.given_up {
+        let wanted = desired
+            .get(node)
+            .is_some_and(|marks| marks.iter().any(|mark| mark.key == *key));
+        let owned = history
+            .ledgers
+            .get_mut(node)
+            .and_then(|ledger| ledger.marks.iter_mut().find(|owned| owned.mark.key == *key));
+        if let Some(owned) = owned.filter(|_| !wanted) {
+            owned.leaving.get_or_insert(now);
+        }
     }
 }
 
