@@ -77,11 +77,12 @@ fn guard(
         record.admitted = false;
         return None;
     }
+    if nodes.is_ignored(node) {
+        // A node that was let through before keeps its place: what was done to it stays.
+        return Some(Guard::Ignored);
+    }
     if record.admitted {
         return None;
-    }
-    if nodes.is_ignored(node) {
-        return Some(Guard::Ignored);
     }
     if nodes.is_control_plane(node)
         && !selector::asks_for_control_plane(&rule.selector, nodes.name(node))
@@ -136,7 +137,7 @@ fn start_jobs(
         .acts
         .iter()
         .any(|act| act.node == node && act.rule == rule.name && act.kind != AlertKind::Recovery);
-    if !record.admitted || (!ran && was_admitted) {
+    if !record.admitted || (!ran && was_admitted) || record.guard == Some(Guard::Ignored) {
         return;
     }
     for action in &rule.actions {

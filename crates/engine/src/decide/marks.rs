@@ -83,7 +83,7 @@ pub(super) fn stands<'a>(nodes: &'a Nodes, node: usize, key: &MarkKey) -> Option
 /// Brings the ledgers up to date and plans the writes. While paused nothing is written, and what is given up is
 /// noted for later.
 pub(super) fn reconcile(history: &mut History, world: &World<'_>, turn: &Turn, plan: &mut Plan) {
-    let mut desired = desired(history);
+    let mut desired = desired(history, world);
     if world.inputs.safety.paused {
         note_given_up(history, &desired, world.inputs.now, turn);
         return;
@@ -146,7 +146,10 @@ fn note_given_up(
 
 /// The marks wanted on each node. Of rules that want the same taint key, label or annotation, the one with the
 /// smaller priority number wins, and of equals the first by name; a disruptive mark counts once it was let through.
-fn desired(history: &History) -> BTreeMap<String, Vec<Mark>> {
+///
+/// On a node that is annotated to be left alone a disruptive mark is not wanted: what stands stays, what someone
+/// took away is not set again.
+fn desired(history: &History, world: &World<'_>) -> BTreeMap<String, Vec<Mark>> {
     let mut rules: Vec<_> = history.rules.iter().collect();
     rules.sort_by_key(|(name, rule)| (rule.summary.priority, name.as_str()));
     let mut desired: BTreeMap<String, Vec<Mark>> = BTreeMap::new();
@@ -156,12 +159,14 @@ fn desired(history: &History) -> BTreeMap<String, Vec<Mark>> {
             .iter()
             .filter(|(_, record)| record.is_active() && !record.dry_run)
         {
+            let position = world.positions.get(node.as_str());
+            let ignored = position.is_some_and(|node| world.inputs.nodes.is_ignored(*node));
             let wanted = desired.entry(node.clone()).or_default();
             let settled = wanted.len();
             for mark in record
                 .marks
                 .iter()
-                .filter(|mark| record.admitted || !mark.key.is_disruptive())
+                .filter(|mark| (record.admitted && !ignored) || !mark.key.is_disruptive())
             {
                 if !wanted[..settled]
                     .iter()
