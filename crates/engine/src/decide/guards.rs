@@ -35,6 +35,7 @@ pub(super) fn admit(
                 continue;
             };
             let was_admitted = record.admitted;
+            follow_edit(due.rule, record);
             let guard = guard(due.rule, record, node, &mut counted, world);
             note(due.rule, record, (node, guard), world, plan);
             start_jobs(due.rule, record, (node, was_admitted), world, turn);
@@ -125,6 +126,37 @@ fn note(
     record.guard = guard;
 }
 
+/// What the rule evicts.
+fn tasks(rule: &Rule) -> impl Iterator<Item = Task> {
+    rule.actions.iter().filter_map(|action| match action {
+        Action::Evict(evict) => Some(Task::Evict(evict.clone())),
+        Action::Drain(drain) => Some(Task::Drain(drain.clone())),
+        Action::Taint(_)
+        | Action::Label(_)
+        | Action::Annotation(_)
+        | Action::Cordon
+        | Action::Alert(_) => None,
+    })
+}
+
+/// An eviction or drain under way follows an edit of the rule: it goes on by the new text, and stops when the rule
+/// no longer has such an action or only pretends.
+fn follow_edit(rule: &Rule, record: &mut NodeRecord) {
+    record.jobs.retain_mut(|job| {
+        if job.end.is_some() || tasks(rule).any(|task| task == job.task) {
+            return job.end.is_some() || !rule.dry_run;
+        }
+        let kind = std::mem::discriminant(&job.task);
+        match tasks(rule).find(|task| std::mem::discriminant(task) == kind) {
+            Some(task) if !rule.dry_run => {
+                job.task = task;
+                true
+            }
+            _ => false,
+        }
+    });
+}
+
 /// Gives the evictions and drains that this run of the actions asks for.
 fn start_jobs(
     rule: &Rule,
@@ -140,16 +172,7 @@ fn start_jobs(
     if !record.admitted || (!ran && was_admitted) || record.guard == Some(Guard::Ignored) {
         return;
     }
-    for action in &rule.actions {
-        let task = match action {
-            Action::Evict(evict) => Task::Evict(evict.clone()),
-            Action::Drain(drain) => Task::Drain(drain.clone()),
-            Action::Taint(_)
-            | Action::Label(_)
-            | Action::Annotation(_)
-            | Action::Cordon
-            | Action::Alert(_) => continue,
-        };
+    for task in tasks(rule) {
         if record
             .jobs
             .iter()
