@@ -193,6 +193,9 @@ impl Run<'_, '_> {
             record.spec_hash = self.due.spec_hash;
             return;
         }
+        // Progress under the old conditions says nothing about the new ones.
+        record.recovery.clear();
+        record.clear = None;
         let old = std::mem::take(&mut record.marks);
         record.marks = marks::render(self.due, node, self.world);
         record.spec_hash = self.due.spec_hash;
