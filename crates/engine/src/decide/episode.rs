@@ -189,7 +189,7 @@ impl Run<'_, '_> {
         if record.spec_hash == self.due.spec_hash && record.dry_run == self.due.rule.dry_run {
             return;
         }
-        if record.spec_hash == RESTORED {
+        if record.spec_hash == RESTORED && record.dry_run == self.due.rule.dry_run {
             record.spec_hash = self.due.spec_hash;
             return;
         }
