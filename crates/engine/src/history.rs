@@ -129,6 +129,14 @@ pub const RESTORED: u64 = 0;
 pub const FORGET_AFTER: std::time::Duration = std::time::Duration::from_mins(10);
 
 impl NodeRecord {
+    /// Takes times that lie ahead for `now`: after a clock that ran ahead was set back, cooldowns would last until it
+    /// gets there again.
+    pub(crate) fn not_after(&mut self, now: Time) {
+        self.triggered_at = self.triggered_at.min(now);
+        self.acted_at = self.acted_at.min(now);
+        self.recovered_at = self.recovered_at.map(|recovered| recovered.min(now));
+    }
+
     /// Whether the node is in an episode: triggered, or on its way back.
     pub fn is_active(&self) -> bool {
         match self.phase {

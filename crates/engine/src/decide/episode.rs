@@ -139,6 +139,7 @@ impl Run<'_, '_> {
         let rule = self.due.rule;
         let now = self.scene.now;
         for (name, record) in &mut remembered.records {
+            record.not_after(now);
             let Some(node) = self.world.positions.get(name.as_str()).copied() else {
                 continue;
             };

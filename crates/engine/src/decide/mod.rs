@@ -248,7 +248,11 @@ impl Presence {
                 true
             }
             Self::Replaced => false,
-            Self::Absent => now.since(*absent.get_or_insert(now)) < FORGET_AFTER,
+            Self::Absent => {
+                let since = absent.get_or_insert(now);
+                *since = (*since).min(now);
+                now.since(*since) < FORGET_AFTER
+            }
         }
     }
 }
