@@ -49,6 +49,7 @@ pub(super) fn evaluate(
         world,
         scene: &scene,
         standing: &standing,
+        undecided: Bits::none(scene.nodes.len()),
         turn,
         plan,
     };
@@ -123,12 +124,49 @@ fn bookkeep(remembered: &mut RuleHistory, due: &Due<'_>, evaluated: &Evaluated, 
     }
 }
 
+/// How far a triggered node is on its way back.
+struct Progress {
+    /// It has been true for long enough.
+    holds: bool,
+    /// Whether it is true now; `None` if that is unknown.
+    truth: Option<bool>,
+    inputs: Vec<Input>,
+}
+
+impl Progress {
+    fn of(logic: Logic, inputs: Vec<Input>) -> Self {
+        let holds = |input: &Input| input.verdict == Verdict::Holds;
+        let yes = |input: &Input| matches!(input.verdict, Verdict::Holds | Verdict::Pending);
+        let no = |input: &Input| input.verdict == Verdict::Clear;
+        let all = inputs.iter();
+        let (holds, yes, no) = match logic {
+            Logic::And => (
+                all.clone().all(holds),
+                all.clone().all(yes),
+                all.clone().any(no),
+            ),
+            Logic::Or => (
+                all.clone().any(holds),
+                all.clone().any(yes),
+                all.clone().all(no),
+            ),
+        };
+        Self {
+            holds,
+            truth: (yes || no).then_some(yes),
+            inputs,
+        }
+    }
+}
+
 /// One rule's evaluation.
 struct Run<'run, 'a> {
     due: &'run Due<'a>,
     world: &'run World<'a>,
     scene: &'run Scene<'run>,
     standing: &'run Standing,
+    /// Triggered nodes of which it is unknown whether they recover.
+    undecided: Bits,
     turn: &'run mut Turn,
     plan: &'run mut Plan,
 }
@@ -214,7 +252,11 @@ impl Run<'_, '_> {
 
     /// Whether the node recovers now; keeps the timers of recovery.
     fn recovers(&mut self, node: usize, record: &mut NodeRecord) -> bool {
-        let (holds, started, inputs) = match &self.due.rule.recovery {
+        let Progress {
+            holds,
+            truth,
+            inputs,
+        } = match &self.due.rule.recovery {
             Some(conditions) => self.recovery_conditions(conditions, node, record),
             None => self.clearance(node, record),
         };
@@ -224,18 +266,17 @@ impl Run<'_, '_> {
         if holds && rested && !self.world.inputs.safety.paused {
             return true;
         }
-        let phase = if started {
-            Phase::Recovering
-        } else {
-            Phase::Triggered
+        let (phase, event) = match truth {
+            Some(true) => (Phase::Recovering, Happening::Recovering),
+            Some(false) => (Phase::Triggered, Happening::Relapsed),
+            None => {
+                // Unknown is no relapse: the node stays where it is.
+                self.undecided.add(node);
+                return false;
+            }
         };
         if phase != record.phase {
             record.phase = phase;
-            let event = if started {
-                Happening::Recovering
-            } else {
-                Happening::Relapsed
-            };
             self.plan.decisions.push(
                 self.world
                     .decision(&self.due.rule.name, node, event, inputs),
@@ -244,13 +285,13 @@ impl Run<'_, '_> {
         false
     }
 
-    /// The rule's own recovery conditions: whether they hold, and whether any progress is made.
+    /// The rule's own recovery conditions.
     fn recovery_conditions(
         &self,
         conditions: &Conditions,
         node: usize,
         record: &mut NodeRecord,
-    ) -> (bool, bool, Vec<Input>) {
+    ) -> Progress {
         record.recovery.resize(conditions.all.len(), None);
         let mut inputs = Vec::with_capacity(conditions.all.len());
         for ((condition, column), timer) in conditions
@@ -275,17 +316,11 @@ impl Run<'_, '_> {
                 verdict: condition::verdict_of(condition, true_for, truth),
             });
         }
-        let holds = |input: &Input| input.verdict == Verdict::Holds;
-        let moves = |input: &Input| matches!(input.verdict, Verdict::Holds | Verdict::Pending);
-        let (all_hold, any_progress) = match conditions.logic {
-            Logic::And => (inputs.iter().all(holds), inputs.iter().all(moves)),
-            Logic::Or => (inputs.iter().any(holds), inputs.iter().any(moves)),
-        };
-        (all_hold, any_progress, inputs)
+        Progress::of(conditions.logic, inputs)
     }
 
     /// Without recovery conditions: the trigger logic has been false for as long as its longest duration.
-    fn clearance(&self, node: usize, record: &mut NodeRecord) -> (bool, bool, Vec<Input>) {
+    fn clearance(&self, node: usize, record: &mut NodeRecord) -> Progress {
         let truth = match (
             self.standing.now_false.has(node),
             self.standing.now_true.has(node),
@@ -308,7 +343,11 @@ impl Run<'_, '_> {
             input.needed = millis(needed);
             input.true_for = None;
         }
-        (holds, truth == Some(true), inputs)
+        Progress {
+            holds,
+            truth,
+            inputs,
+        }
     }
 
     /// Carries a timer on: true counts, false ends, unknown waits. Returns for how long it has been true.
@@ -396,8 +435,8 @@ impl Run<'_, '_> {
     fn finish(&mut self, node: usize, record: &mut NodeRecord, event: Happening) {
         let rule = self.due.rule;
         let inputs = match &rule.recovery {
-            Some(conditions) => self.recovery_conditions(conditions, node, record).2,
-            None => self.clearance(node, record).2,
+            Some(conditions) => self.recovery_conditions(conditions, node, record).inputs,
+            None => self.clearance(node, record).inputs,
         };
         let mut ending = Ending {
             node,
@@ -416,6 +455,7 @@ impl Run<'_, '_> {
         let mut unknown = scope.clone();
         unknown.drop_all(&self.standing.now_true);
         unknown.drop_all(&self.standing.now_false);
+        unknown.join(&self.undecided);
         Evaluated {
             rule: self.due.rule.name.clone(),
             selected: scope.count(),

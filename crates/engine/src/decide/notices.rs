@@ -22,18 +22,18 @@ pub(super) fn metrics_of(due: &Due<'_>, node: usize) -> BTreeMap<String, f64> {
         .collect()
 }
 
-/// The first node that cannot be decided, with the first test that is unknown there and the reason.
+/// The first node that cannot be decided, with the first test that is unknown there and the reason; tests of the
+/// trigger come before those of recovery.
 pub(super) fn example(
     due: &Due<'_>,
     unknown: &Bits,
     nodes: &Nodes,
 ) -> Option<(String, String, Unknown)> {
     let node = unknown.iter().next()?;
-    due.rule
-        .trigger
-        .all
-        .iter()
-        .zip(&due.trigger)
+    let trigger = due.rule.trigger.all.iter().zip(&due.trigger);
+    let recovery = due.rule.recovery.iter().flat_map(|recovery| &recovery.all);
+    trigger
+        .chain(recovery.zip(&due.recovery))
         .find_map(|(condition, column)| {
             let (what, reason) = match &condition.test {
                 Test::Metric { metric, .. } => match column.map(|column| column.get(node)) {
