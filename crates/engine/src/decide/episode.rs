@@ -191,13 +191,6 @@ impl Run<'_, '_> {
                 continue;
             }
             self.follow_edit(name, node, record);
-            let inputs = condition::explain(
-                &rule.trigger,
-                &self.due.trigger,
-                &remembered.timers,
-                node,
-                self.scene,
-            );
             if self.recovers(node, record) {
                 remembered.summary.last_recovery = Some(now);
                 self.finish(node, record, Happening::Recovered);
@@ -208,6 +201,13 @@ impl Run<'_, '_> {
             {
                 record.acted_at = now;
                 record.repeats = record.repeats.saturating_add(1);
+                let inputs = condition::explain(
+                    &rule.trigger,
+                    &self.due.trigger,
+                    &remembered.timers,
+                    node,
+                    self.scene,
+                );
                 self.act(node, record, AlertKind::Repeat, inputs);
             }
         }

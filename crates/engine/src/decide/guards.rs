@@ -4,6 +4,7 @@ use crate::bits::Bits;
 use crate::history::{Guard, History, Job, NodeRecord, Task};
 use crate::plan::{AlertKind, Happening, OutOfService, Plan};
 use crate::rule::{Action, Rule};
+use crate::time::Time;
 
 use super::{Due, Turn, World, selector};
 
@@ -24,6 +25,14 @@ pub(super) fn admit(
         let Some(remembered) = history.rules.get_mut(&due.rule.name) else {
             continue;
         };
+        let mut ran = Bits::none(world.inputs.nodes.len());
+        for act in turn
+            .acts
+            .iter()
+            .filter(|act| act.rule == due.rule.name && act.kind != AlertKind::Recovery)
+        {
+            ran.add(act.node);
+        }
         let mut order: Vec<(&String, &mut NodeRecord)> = remembered
             .records
             .iter_mut()
@@ -38,7 +47,9 @@ pub(super) fn admit(
             follow_edit(due.rule, record);
             let guard = guard(due.rule, record, node, &mut counted, world);
             note(due.rule, record, (node, guard), world, plan);
-            start_jobs(due.rule, record, (node, was_admitted), world, turn);
+            if ran.has(node) || !was_admitted {
+                start_jobs(due.rule, record, world.inputs.now);
+            }
         }
     }
     plan.out_of_service = Some(OutOfService {
@@ -158,18 +169,8 @@ fn follow_edit(rule: &Rule, record: &mut NodeRecord) {
 }
 
 /// Gives the evictions and drains that this run of the actions asks for.
-fn start_jobs(
-    rule: &Rule,
-    record: &mut NodeRecord,
-    (node, was_admitted): (usize, bool),
-    world: &World<'_>,
-    turn: &Turn,
-) {
-    let ran = turn
-        .acts
-        .iter()
-        .any(|act| act.node == node && act.rule == rule.name && act.kind != AlertKind::Recovery);
-    if !record.admitted || (!ran && was_admitted) || record.guard == Some(Guard::Ignored) {
+fn start_jobs(rule: &Rule, record: &mut NodeRecord, now: Time) {
+    if !record.admitted || record.guard == Some(Guard::Ignored) {
         return;
     }
     for task in tasks(rule) {
@@ -185,7 +186,7 @@ fn start_jobs(
             .retain(|job| job.end.is_none() || job.task != task);
         record.jobs.push(Job {
             task,
-            started: world.inputs.now,
+            started: now,
             pods: Vec::new(),
             end: None,
         });
