@@ -27,7 +27,7 @@ pub(crate) struct Program {
 impl Program {
     /// Runs once; an exit status other than 0 is an error with what the program said.
     pub(crate) fn run(&self) -> anyhow::Result<Usage> {
-        let mut child = Command::new(&self.path)
+        let child = Command::new(&self.path)
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))

@@ -156,7 +156,7 @@ pub(crate) fn answer(metric: usize, nodes: usize) -> Vec<u8> {
     let result: Vec<Value> = (0..nodes)
         .map(|index| {
             let hot = index % 100 == 7;
-            let share = (scatter(index * 3 + metric) % 9_000) as f64 / 100.0;
+            let share = f64::from(u16::try_from(scatter(index * 3 + metric) % 9_000).unwrap_or(0)) / 100.0;
             let value = match (METRICS[metric].0, hot) {
                 ("cpuLoadRatio", true) => 2.5,
                 ("cpuLoadRatio", false) => share / 60.0,

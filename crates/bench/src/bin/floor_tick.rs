@@ -124,10 +124,6 @@ struct Labels<'a> {
     clippy::print_stdout,
     reason = "the sum keeps the work from being left out by the compiler"
 )]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a program of its own, not part of the product"
-)]
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args_os().skip(1);
     let snapshot = File::open(arguments.next().unwrap_or_default())?;
