@@ -1,4 +1,9 @@
 //! The controller against the real servers, with exactly the rights that are shipped.
 
 mod episodes;
+mod evictions;
+mod faults;
+mod idle;
+mod limits;
 mod rig;
+mod watcher;

@@ -108,6 +108,17 @@ impl Rig {
         })
     }
 
+    /// Puts a node under load, and waits until Prometheus knows.
+    pub(crate) fn heat(&mut self, node: &str) -> Result<()> {
+        self.stack.exporter().set(node, hot());
+        let query = format!("node_load1{{node=\"{node}\"}}");
+        wait_until(LIMIT, "load in Prometheus", || {
+            let load = self.stack.prometheus().value(&query)?;
+            ensure!(load > 6.0, "{load}");
+            Ok(())
+        })
+    }
+
     pub(crate) fn apply_rule(&self, rule: &Value) -> Result<()> {
         self.api.apply_object(rule)?;
         Ok(())

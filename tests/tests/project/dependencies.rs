@@ -1,11 +1,9 @@
 //! Holds the dependency tree against the lists in `deny.toml`: licences, sources, duplicates.
 
-mod project;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::checkout::{items, metadata, text, word};
 use anyhow::{Context as _, Result, ensure};
-use project::{items, metadata, text, word};
 use serde_json::Value;
 
 /// The packages that a build for this machine uses.

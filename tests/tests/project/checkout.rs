@@ -7,18 +7,18 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 /// The checkout.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package).to_owned()
 }
 
 /// A file of the checkout as text.
-pub fn text(path: &str) -> Result<String> {
+pub(crate) fn text(path: &str) -> Result<String> {
     std::fs::read_to_string(root().join(path)).with_context(|| format!("cannot read {path}"))
 }
 
 /// What cargo knows, with these further arguments.
-pub fn metadata(arguments: &[&str]) -> Result<Value> {
+pub(crate) fn metadata(arguments: &[&str]) -> Result<Value> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--offline"])
         .args(arguments)
@@ -31,17 +31,17 @@ pub fn metadata(arguments: &[&str]) -> Result<Value> {
 }
 
 /// The items of a list in JSON; nothing if it is none.
-pub fn items(value: &Value) -> impl Iterator<Item = &Value> {
+pub(crate) fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
 /// A text in JSON; empty if it is none.
-pub fn word(value: &Value) -> &str {
+pub(crate) fn word(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
 /// Every file of the project, relative to the checkout: what git would take, or without git all but what is built.
-pub fn files() -> Result<Vec<String>> {
+pub(crate) fn files() -> Result<Vec<String>> {
     let listed = Command::new("git")
         .args([
             "ls-files",

@@ -1,11 +1,9 @@
 //! Keeps the code map: which crate may use which, where heavy crates may be, and what the checkout looks like.
 
-mod project;
-
 use std::collections::BTreeSet;
 
+use crate::checkout::{files, items, metadata, root, text, word};
 use anyhow::{Result, ensure};
-use project::{files, items, metadata, root, text, word};
 use serde_json::Value;
 
 /// Packages of ours below `crates/`, and those of ours that each may use. A new one needs a line here.

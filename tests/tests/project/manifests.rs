@@ -1,0 +1,288 @@
+//! The image and the manifests against the code, and against a real API server.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, ensure};
+use ng_tests::{Stack, Tools};
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use crate::checkout::{files, items, metadata, root, text, word};
+
+fn documents(path: &str) -> Result<Vec<Value>> {
+    let text = text(path)?;
+    let documents = serde_yaml::Deserializer::from_str(&text);
+    let documents: Result<Vec<Value>, _> = documents.map(Value::deserialize).collect();
+    documents.with_context(|| path.to_owned())
+}
+
+fn one(path: &str) -> Result<Value> {
+    let mut documents = documents(path)?;
+    ensure!(
+        documents.len() == 1,
+        "{path}: {} documents",
+        documents.len()
+    );
+    Ok(documents.remove(0))
+}
+
+/// The pod of the Deployment.
+fn pod() -> Result<Value> {
+    Ok(one("deploy/deployment.yaml")?["spec"]["template"]["spec"].take())
+}
+
+/// The value of a variable of the container.
+fn variable(container: &Value, name: &str) -> String {
+    let found = items(&container["env"]).find(|variable| variable["name"] == name);
+    found
+        .map_or("", |variable| word(&variable["value"]))
+        .to_owned()
+}
+
+#[test]
+fn the_config_map_holds_the_configuration_word_for_word() -> Result<()> {
+    let map = one("deploy/configmap.yaml")?;
+    ensure!(word(&map["data"]["config.json"]) == text("config/config.json")?);
+    Ok(())
+}
+
+#[test]
+fn the_shipped_configuration_is_the_built_in_one() -> Result<()> {
+    let text = text("config/config.json")?;
+    let file = ng_config::File {
+        name: "config.json",
+        text: &text,
+        format: ng_config::Format::Json,
+    };
+    let inputs = ng_config::Inputs::default();
+    let shipped = ng_config::resolve(&ng_config::Inputs {
+        file: Some(file),
+        ..inputs
+    });
+    ensure!(shipped.errors.is_empty(), "{:?}", shipped.errors);
+    ensure!(shipped.warnings.is_empty(), "{:?}", shipped.warnings);
+    ensure!(shipped.config == ng_config::resolve(&inputs).config);
+    Ok(())
+}
+
+#[test]
+fn every_key_of_the_example_secret_is_a_setting() -> Result<()> {
+    let secret = one("deploy/secret.example.yaml")?;
+    let data = secret["stringData"].as_object().context("no stringData")?;
+    let secrets = data
+        .iter()
+        .map(|(name, value)| (name.clone(), ng_config::Secret::new(word(value))))
+        .collect();
+    let resolution = ng_config::resolve(&ng_config::Inputs {
+        secrets: &secrets,
+        ..ng_config::Inputs::default()
+    });
+    ensure!(resolution.errors.is_empty(), "{:?}", resolution.errors);
+    ensure!(resolution.warnings.is_empty(), "{:?}", resolution.warnings);
+    Ok(())
+}
+
+#[test]
+fn names_in_the_manifests_agree() -> Result<()> {
+    let pod = pod()?;
+    let rights = documents("deploy/rbac.yaml")?;
+    let account = rights
+        .iter()
+        .find(|object| object["kind"] == "ServiceAccount")
+        .context("no account")?;
+    ensure!(pod["serviceAccountName"] == account["metadata"]["name"]);
+    for (volume, path, file, name) in [
+        ("config", "configMap", "deploy/configmap.yaml", "name"),
+        (
+            "secrets",
+            "secret",
+            "deploy/secret.example.yaml",
+            "secretName",
+        ),
+    ] {
+        let volume = items(&pod["volumes"])
+            .find(|found| found["name"] == volume)
+            .context("no volume")?;
+        ensure!(
+            volume[path][name] == one(file)?["metadata"]["name"],
+            "{file}"
+        );
+    }
+    let kustomization = one("deploy/kustomization.yaml")?;
+    for resource in items(&kustomization["resources"]) {
+        ensure!(
+            root().join("deploy").join(word(resource)).is_file(),
+            "{resource}"
+        );
+    }
+    let image = word(&pod["containers"][0]["image"])
+        .split(':')
+        .next()
+        .unwrap_or_default();
+    ensure!(
+        items(&kustomization["images"]).any(|renamed| renamed["name"] == image),
+        "{image}"
+    );
+    Ok(())
+}
+
+#[test]
+fn only_one_copy_runs_and_it_has_time_to_end() -> Result<()> {
+    let deployment = one("deploy/deployment.yaml")?;
+    ensure!(deployment["spec"]["replicas"] == 1);
+    ensure!(deployment["spec"]["strategy"]["type"] == "Recreate");
+    let grace = pod()?["terminationGracePeriodSeconds"].as_u64();
+    // shell-operator waits 30 s for hooks.
+    ensure!(grace > Some(30), "{grace:?}");
+    Ok(())
+}
+
+#[test]
+fn what_is_written_has_a_volume_while_the_root_is_read_only() -> Result<()> {
+    let pod = pod()?;
+    let container = &pod["containers"][0];
+    ensure!(container["securityContext"]["readOnlyRootFilesystem"] == true);
+    let writable: Vec<&str> = items(&container["volumeMounts"])
+        .filter(|mount| mount["readOnly"] != true)
+        .map(|mount| word(&mount["mountPath"]))
+        .collect();
+    let state = "/var/lib/nodeguardian".to_owned();
+    for path in [
+        variable(container, "DEBUG_UNIX_SOCKET"),
+        variable(container, "SHELL_OPERATOR_TMP_DIR"),
+        variable(container, "TMPDIR"),
+        state,
+    ] {
+        ensure!(
+            writable.iter().any(|mount| path.starts_with(mount)),
+            "{path:?}"
+        );
+    }
+    for mount in items(&container["volumeMounts"]) {
+        let name = &mount["name"];
+        ensure!(
+            items(&pod["volumes"]).any(|volume| volume["name"] == *name),
+            "{name}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_pod_may_run_where_our_own_taints_are() -> Result<()> {
+    let mut keys = BTreeSet::from(["nodeguardian.io/status".to_owned()]);
+    for file in files()?
+        .iter()
+        .filter(|file| file.starts_with("config/examples/"))
+    {
+        for rule in documents(file)? {
+            let taints =
+                items(&rule["spec"]["actions"]).map(|action| word(&action["taint"]["key"]));
+            keys.extend(taints.filter(|key| !key.is_empty()).map(str::to_owned));
+        }
+    }
+    let pod = pod()?;
+    for key in keys {
+        let tolerated = items(&pod["tolerations"]).any(|toleration| toleration["key"] == *key);
+        ensure!(tolerated, "{key} is not tolerated");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_image_holds_every_hook_where_shell_operator_looks() -> Result<()> {
+    let dockerfile = text("Dockerfile")?;
+    let files = files()?;
+    let mut built = BTreeSet::new();
+    for line in dockerfile.lines().filter(|line| line.starts_with("COPY ")) {
+        let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+        if let Some(("--from=build", [source, target])) =
+            words.split_first().map(|(first, rest)| (*first, rest))
+        {
+            let name = source.trim_start_matches("/out/");
+            ensure!(
+                dockerfile.contains(&format!("release/{name} ")),
+                "{name} is not built"
+            );
+            let is_hook = target.starts_with("/hooks/");
+            ensure!(is_hook != (name == "replay"), "{line}");
+            built.insert(name.to_owned());
+            continue;
+        }
+        for source in &words[..words.len() - 1] {
+            let found = files
+                .iter()
+                .any(|file| file == source || file.starts_with(&format!("{source}/")));
+            ensure!(found, "{line}: no {source}");
+        }
+    }
+    let mut programs = BTreeSet::from(["replay".to_owned()]);
+    for package in items(&metadata(&["--no-deps"])?["packages"]) {
+        if word(&package["manifest_path"]).contains("/hooks/") {
+            let name = word(&package["name"]);
+            ensure!(
+                dockerfile.contains(&format!("-p {name} ")),
+                "{name} is not built"
+            );
+            programs.insert(name.trim_start_matches("ng-").to_owned());
+        }
+    }
+    ensure!(built == programs, "{built:?} instead of {programs:?}");
+    Ok(())
+}
+
+#[test]
+fn the_image_is_built_with_the_pinned_toolchain() -> Result<()> {
+    let pinned = text("rust-toolchain.toml")?;
+    let version = pinned
+        .split("channel = \"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
+    let version = version.context("no channel")?;
+    let dockerfile = text("Dockerfile")?;
+    ensure!(
+        dockerfile.contains(&format!("FROM rust:{version}-")),
+        "{version}"
+    );
+    ensure!(
+        dockerfile.contains(&format!("RUSTUP_TOOLCHAIN={version}\n")),
+        "{version}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_real_api_server_accepts_every_manifest() -> Result<()> {
+    let Some(tools) = Tools::for_test()? else {
+        return Ok(());
+    };
+    let stack = Stack::builder(tools)
+        .rights(root().join("deploy/rbac.yaml"))
+        .start()?;
+    for file in [
+        "deploy/configmap.yaml",
+        "deploy/secret.example.yaml",
+        "deploy/deployment.yaml",
+    ] {
+        stack
+            .api()
+            .apply(&text(file)?)
+            .with_context(|| file.to_owned())?;
+    }
+    // Defaults and admission of the pod itself, which a controller would ask for.
+    let deployment = stack
+        .api()
+        .get("/apis/apps/v1/namespaces/nodeguardian-system/deployments/nodeguardian")?;
+    let template = &deployment["spec"]["template"];
+    let pod = serde_json::json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "nodeguardian-test", "namespace": "nodeguardian-system", "labels": template["metadata"]["labels"]},
+        "spec": template["spec"],
+    });
+    let created = stack.api().apply_object(&pod)?;
+    ensure!(
+        created["spec"]["priority"].as_i64() > Some(0),
+        "no priority: {created}"
+    );
+    Ok(())
+}
