@@ -199,6 +199,13 @@ struct Balance<'a> {
 
 impl Balance<'_> {
     fn settle(&mut self, desired: &[Mark], given_up: &[&MarkKey]) -> Option<NodeChange> {
+        let (nodes, node, now) = (self.nodes, self.node, self.now);
+        // Looked at before new values are taken in: what stands is compared with what was wanted until now.
+        let owned = self.ledger.marks.iter_mut();
+        let sights: Vec<Sight> = owned
+            .map(|owned| owned.look(stands(nodes, node, &owned.mark.key)))
+            .collect();
+        let mut sights = sights.into_iter();
         let set: Vec<Mark> = desired
             .iter()
             .filter(|mark| self.lacks(mark))
@@ -209,10 +216,9 @@ impl Balance<'_> {
         let outdone =
             |key: &MarkKey| !wanted(key) && desired.iter().any(|mark| mark.key.rivals(key));
         let mut unset = Vec::new();
-        let (nodes, node, now) = (self.nodes, self.node, self.now);
         self.ledger.marks.retain_mut(|owned| {
             let stands = stands(nodes, node, &owned.mark.key);
-            let sight = owned.look(stands);
+            let sight = sights.next().unwrap_or(Sight::Unseen);
             if wanted(&owned.mark.key) {
                 return true;
             }

@@ -1,0 +1,231 @@
+//! What a rule's status says, that it rests while nothing happens, and that it is enough after a loss.
+
+use ng_engine::rule::{MaxNodes, NodeStatus};
+use ng_engine::spec::{NodePhase, Phase, RuleStatus};
+use std::time::Duration;
+
+use crate::decide_support::Story;
+
+const RULE: &str = "conditions: [{metric: cpuLoadRatio, operator: '>', value: 1, duration: 0s}]
+actions:
+  - {type: cordon}
+  - {type: label, label: {labels: {state: '{{now}}'}}}
+recoveryActions:
+  - {type: uncordon}
+  - {type: removeLabel, label: {keys: [state]}}
+recoveryConditions: [{metric: cpuLoadRatio, operator: '<', value: 1, duration: 60s}]";
+
+/// Two hot nodes of three, one of them held back, at a time between two seconds.
+fn two_hot() -> Story {
+    let mut story = Story::new(["n1", "n2", "n3"]).rule("hot", RULE);
+    story.now = story.now.plus(Duration::from_millis(437));
+    story.safety.max_nodes = MaxNodes::Count(1);
+    for (node, value) in [("n1", 2.0), ("n2", 2.0), ("n3", 0.0)] {
+        story.load(node, value);
+    }
+    story.node("n1").label("state", "old");
+    story.after(30);
+    story
+}
+
+fn condition<'a>(status: &'a RuleStatus, kind: &str) -> (NodeStatus, &'a str) {
+    let all = &status.conditions;
+    let condition = all.iter().find(|it| it.kind == kind).unwrap();
+    (condition.status, condition.reason.as_str())
+}
+
+#[test]
+fn a_status_names_nodes_guards_and_marks() {
+    let story = two_hot();
+    let status = story.status("hot", None);
+    assert_eq!(status.phase, Some(Phase::Active));
+    assert_eq!(status.triggered_nodes, ["n1", "n2"]);
+    assert_eq!(status.observed_generation, Some(1));
+    assert!(status.last_triggered.is_some() && status.last_recovery.is_none());
+    assert!(status.last_error.is_none());
+    let [first, second] = status.nodes.as_slice() else {
+        panic!("{status:#?}");
+    };
+    assert!(first.admitted && first.guard.is_none());
+    assert_eq!(first.owned.len(), 2);
+    assert_eq!(
+        first.owned.iter().find_map(|mark| mark.previous.as_deref()),
+        Some("old")
+    );
+    assert_eq!(
+        second.guard.as_ref().map(|guard| guard.name.as_str()),
+        Some("maxNodes")
+    );
+    assert_eq!((second.owned.len(), second.marks.len()), (1, 2));
+    assert_eq!(
+        condition(&status, "ActionsAllowed"),
+        (NodeStatus::False, "MaxNodes")
+    );
+    assert_eq!(
+        condition(&status, "DataAvailable"),
+        (NodeStatus::True, "Complete")
+    );
+    assert_eq!(condition(&status, "Ready").0, NodeStatus::True);
+    assert_eq!(condition(&status, "Valid").0, NodeStatus::True);
+}
+
+#[test]
+fn unknown_readings_show() {
+    let mut story = two_hot();
+    story.silence("n3");
+    story.after(30);
+    let status = story.status("hot", None);
+    assert_eq!(condition(&status, "DataAvailable").0, NodeStatus::False);
+    let all = &status.conditions;
+    let message = &all
+        .iter()
+        .find(|it| it.kind == "DataAvailable")
+        .unwrap()
+        .message;
+    assert!(
+        message.contains("n3") && message.contains("cpuLoadRatio"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_unknown_recovery_reading_shows() {
+    let rule = RULE.replace(
+        "recoveryConditions: [{metric: cpuLoadRatio",
+        "recoveryConditions: [{metric: diskUtilizationPercent",
+    );
+    let mut story = Story::new(["n1", "n2"]).rule("hot", &rule);
+    story.load("n1", 2.0);
+    story.load("n2", 0.0);
+    story.repeat(2, 30);
+    let status = story.status("hot", None);
+    assert_eq!(condition(&status, "DataAvailable").0, NodeStatus::False);
+    let all = &status.conditions;
+    let message = &all
+        .iter()
+        .find(|it| it.kind == "DataAvailable")
+        .unwrap()
+        .message;
+    assert!(
+        message.contains("n1") && message.contains("diskUtilizationPercent"),
+        "{message}"
+    );
+    story.metric("diskUtilizationPercent", "n1", 5.0);
+    story.after(30);
+    assert_eq!(
+        condition(&story.status("hot", None), "DataAvailable").0,
+        NodeStatus::True
+    );
+}
+
+#[test]
+fn a_status_rests_while_nothing_happens() {
+    let mut story = two_hot();
+    let published = story.status("hot", None);
+    for _ in 0..15 {
+        story.after(30);
+        assert_eq!(story.status("hot", Some(&published)), published);
+    }
+    story.load("n1", 0.5);
+    story.after(30);
+    let recovering = story.status("hot", Some(&published));
+    assert_eq!(recovering.nodes[0].phase, NodePhase::Recovering);
+    story.after(30);
+    assert_eq!(story.status("hot", Some(&recovering)), recovering);
+}
+
+#[test]
+fn a_status_read_back_equals_the_one_that_was_written() {
+    let story = two_hot();
+    let evaluated = story.plans[0].evaluated[0].clone();
+    let standing = ng_engine::status::Standing::Evaluated(&evaluated);
+    let written = ng_engine::status::of("hot", 1, &standing, &story.history, (None, story.now));
+    let read: RuleStatus = serde_json::from_str(&serde_json::to_string(&written).unwrap()).unwrap();
+    assert_eq!(read, written, "else every tick writes it again");
+    let later = story.now.plus(Duration::from_secs(30));
+    let again = ng_engine::status::of("hot", 1, &standing, &story.history, (Some(&read), later));
+    assert_eq!(again, read);
+}
+
+#[test]
+fn conditions_keep_the_time_of_their_last_change() {
+    let mut story = two_hot();
+    let first = story.status("hot", None);
+    story.load("n2", 0.0);
+    story.repeat(4, 30);
+    let second = story.status("hot", Some(&first));
+    for (old, new) in first.conditions.iter().zip(&second.conditions) {
+        let same = old.status == new.status;
+        assert_eq!(
+            same,
+            old.last_transition_time == new.last_transition_time,
+            "{new:?}"
+        );
+        assert_eq!(same, old.kind != "ActionsAllowed");
+    }
+}
+
+#[test]
+fn a_disabled_rule_is_inactive() {
+    let mut story = two_hot();
+    story.edit("hot", &format!("{RULE}\nmetadata: {{enabled: false}}"));
+    story.after(30);
+    let status = story.status("hot", None);
+    assert_eq!(status.phase, Some(Phase::Inactive));
+    assert!(status.triggered_nodes.is_empty() && status.nodes.is_empty());
+    assert_eq!(condition(&status, "Ready"), (NodeStatus::False, "Disabled"));
+}
+
+#[test]
+fn a_rebuild_from_the_status_goes_on_where_it_was() {
+    let mut story = two_hot();
+    let published = story.status("hot", None);
+    story.rebuild();
+    let plan = story.after(30);
+    assert!(
+        plan.changes.is_empty() && plan.alerts.is_empty(),
+        "{plan:#?}"
+    );
+    assert_eq!(story.status("hot", Some(&published)), published);
+    assert_eq!(story.guard("hot", "n2"), "maxNodes");
+    // What was ours is still ours, and what it replaced comes back.
+    for node in ["n1", "n2"] {
+        story.load(node, 0.0);
+    }
+    story.repeat(4, 30);
+    assert_eq!(story.marks(), ["n1 state=old"]);
+}
+
+#[test]
+fn a_rebuild_keeps_dry_runs_dry_and_edits_edited() {
+    let dry = format!("{RULE}\nmetadata: {{dryRun: true}}");
+    let mut story = Story::new(["n1"]).rule("hot", &dry);
+    story.load("n1", 2.0);
+    story.after(30);
+    story.safety.paused = true;
+    story.after(30);
+    story.rebuild();
+    story.safety.paused = false;
+    story.repeat(3, 30);
+    assert!(story.plans.iter().all(|plan| plan.changes.is_empty()));
+    // The rule became a dry run while nobody remembered.
+    let mut story = two_hot();
+    story.rebuild();
+    story.edit("hot", &dry);
+    let plan = story.after(30);
+    assert!(
+        plan.changes.iter().all(|change| change.set.is_empty()),
+        "{plan:#?}"
+    );
+}
+
+#[test]
+fn a_rebuild_keeps_the_cooldown_of_triggered_nodes() {
+    let mut story = two_hot();
+    story.repeat(10, 30);
+    story.rebuild();
+    let plan = story.repeat(9, 30);
+    assert_eq!(story.record("hot", "n1").unwrap().repeats, 0, "{plan:?}");
+    story.after(30);
+    assert_eq!(story.record("hot", "n1").unwrap().repeats, 1);
+}
