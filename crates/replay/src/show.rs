@@ -129,7 +129,7 @@ fn tone(entry: &Entry) -> Option<Tone> {
     match (entry.kind, entry.what.as_str()) {
         (Kind::Decision, "triggered") | (Kind::Warning, _) => Some(Tone::Bad),
         (Kind::Decision, "recovered" | "released") => Some(Tone::Good),
-        (Kind::Decision, "held back") => Some(Tone::Notable),
+        (Kind::Decision, "held back" | "triggered, but held back") => Some(Tone::Notable),
         (Kind::Event | Kind::Pending, _) => Some(Tone::Quiet),
         (Kind::Decision | Kind::Change | Kind::Alert | Kind::Eviction, _) => None,
     }

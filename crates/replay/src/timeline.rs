@@ -79,6 +79,9 @@ impl Entry {
         let mut entry =
             Self::new(at, Kind::Decision, word(decision.event)).on(&decision.node, &decision.rule);
         if let Some(guard) = &decision.guard {
+            if decision.event == Happening::Triggered {
+                entry.what.push_str(", but held back");
+            }
             entry.why.push(format!("guard {}: {guard}", guard.word()));
         }
         for input in &decision.inputs {

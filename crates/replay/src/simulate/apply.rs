@@ -15,7 +15,6 @@ use super::world::{World, merge, remove, set_taints};
 /// One operation, read back from what shell-operator would get.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
-    pub(crate) operation: String,
     pub(crate) kind: String,
     pub(crate) name: String,
     /// What it changed in the object, in words; empty: nothing.
@@ -38,7 +37,6 @@ pub(super) fn operation(
         (text(&document["kind"]), text(&document["name"]))
     };
     let mut written = Written {
-        operation: text(&document["operation"]),
         kind,
         name,
         effects: Vec::new(),

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use ng_config::Config;
 use ng_controller::{Desk, Outcome, tick};
-use ng_engine::plan::{Alert, AlertKind, Plan};
+use ng_engine::plan::{Alert, AlertKind, Decision, Happening, Plan};
 use ng_engine::time::Time;
 use ng_hook::Logger;
 use ng_hook::context::ContextFile;
@@ -309,9 +309,7 @@ impl<'s> Play<'s> {
                 .load(self.state, self.now(), &self.world.borrow())?;
             self.pending();
         }
-        for decision in &plan.decisions {
-            self.timeline.push(Entry::of(self.at, decision));
-        }
+        self.decisions(plan);
         self.evictions();
         // Of a run that fails shell-operator applies nothing, and runs it again.
         let fails = outcome.report.retries().next().is_some();
@@ -325,6 +323,20 @@ impl<'s> Play<'s> {
             self.alert(alert);
         }
         Ok(())
+    }
+
+    /// A node that triggers and is held back at once is one thing, not two.
+    fn decisions(&mut self, plan: &Plan) {
+        let triggers = |held: &Decision| {
+            let other = |other: &&Decision| {
+                other.event == Happening::Triggered
+                    && (&other.rule, &other.node) == (&held.rule, &held.node)
+            };
+            held.event == Happening::Held && plan.decisions.iter().any(|decision| other(&decision))
+        };
+        for decision in plan.decisions.iter().filter(|decision| !triggers(decision)) {
+            self.timeline.push(Entry::of(self.at, decision));
+        }
     }
 
     fn written(&mut self, written: Written, plan: &Plan) {
