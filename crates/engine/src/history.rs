@@ -254,6 +254,11 @@ pub struct Owned {
 }
 
 impl Owned {
+    /// Whether the mark may stand on the node without having been seen there: its write is on its way, or lost.
+    pub(crate) fn may_come(&self) -> bool {
+        self.shown.as_ref() != Some(&self.mark.value)
+    }
+
     /// Takes in what stands on the node now, and says what follows.
     pub(crate) fn look(&mut self, stands: Option<&str>) -> Sight {
         if let Some(value) = stands
