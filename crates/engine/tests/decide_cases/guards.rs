@@ -416,3 +416,29 @@ fn the_emergency_stop_changes_nothing_and_its_end_completes_everything() {
     assert!(story.jobs("hot", "n2") == 1 && story.jobs("hot", "n1") == 0);
     assert!(story.after(30).changes.is_empty());
 }
+
+#[test]
+fn a_place_is_kept_while_a_write_may_still_be_on_its_way() {
+    let rule = cordon("").replace(
+        "recoveryCooldownPeriod",
+        "checkInterval: 5s, recoveryCooldownPeriod",
+    );
+    let mut story = Story::new(NODES).rule("hot", &rule);
+    story.safety.max_nodes = MaxNodes::Count(1);
+    story.lag = 2;
+    story.repeat(3, 5);
+    story.load("n0", 2.0);
+    story.after(5);
+    assert_eq!(cordoned(&story), ["n0"]);
+    // Recovered before any snapshot shows the cordon, and the removal gets lost.
+    story.load("n0", 0.0);
+    story.lose = true;
+    story.after(5);
+    story.lose = false;
+    story.load("n1", 2.0);
+    for _ in 0..20 {
+        story.after(5);
+        assert!(cordoned(&story).len() <= 1, "{:?}", cordoned(&story));
+    }
+    assert_eq!(cordoned(&story), ["n1"]);
+}

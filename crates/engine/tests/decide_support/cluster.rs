@@ -15,6 +15,8 @@ pub(crate) struct Node {
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) taints: BTreeMap<(String, TaintEffect), String>,
     pub(crate) cordoned: bool,
+    /// Whether the cordon is someone else's.
+    pub(crate) foreign_cordon: bool,
     pub(crate) conditions: BTreeMap<String, String>,
 }
 
@@ -26,6 +28,7 @@ impl Node {
             annotations: BTreeMap::new(),
             taints: BTreeMap::new(),
             cordoned: false,
+            foreign_cordon: false,
             conditions: [("Ready".to_owned(), "True".to_owned())].into(),
         }
     }
@@ -53,6 +56,30 @@ impl Node {
 
     pub(crate) fn ignore(&mut self) -> &mut Self {
         self.annotation(IGNORE_ANNOTATION, "true")
+    }
+
+    /// Someone else writes or removes a mark; foreign values begin with `f`.
+    pub(crate) fn meddle(&mut self, key: &MarkKey, value: Option<&str>) {
+        if *key == MarkKey::Cordon {
+            self.foreign_cordon = value.is_some() && (self.foreign_cordon || !self.cordoned);
+        }
+        self.put(key, value);
+    }
+
+    /// Whether what stands under a key is someone else's.
+    fn is_foreign(&self, key: &MarkKey) -> bool {
+        match key {
+            MarkKey::Cordon => self.foreign_cordon,
+            _ => self.stands(key).is_some_and(|value| value.starts_with('f')),
+        }
+    }
+
+    /// Whether a disruptive mark of ours stands on the node.
+    pub(crate) fn is_held(&self) -> bool {
+        (self.cordoned && !self.foreign_cordon)
+            || self.taints.iter().any(|((_, effect), value)| {
+                *effect != TaintEffect::PreferNoSchedule && value.starts_with('r')
+            })
     }
 
     /// What stands under a key.
@@ -98,6 +125,8 @@ impl Node {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cluster {
     pub(crate) nodes: BTreeMap<String, Node>,
+    /// What was done to marks of others.
+    pub(crate) harm: Vec<String>,
 }
 
 impl Cluster {
@@ -121,6 +150,9 @@ impl Cluster {
         }
         for owned in &change.unset {
             if merge || node.stands(&owned.mark.key) == Some(owned.mark.value.as_str()) {
+                if node.is_foreign(&owned.mark.key) {
+                    self.harm.push(format!("{}: {owned:?}", change.node));
+                }
                 node.unset(owned);
             }
         }
@@ -129,13 +161,8 @@ impl Cluster {
         }
     }
 
-    /// The nodes as the engine reads them.
-    pub(crate) fn read(&self, interest: &Interest) -> Nodes {
-        self.read_in(interest, self.nodes.keys())
-    }
-
-    /// The nodes in another order.
-    pub(crate) fn read_in<'a>(
+    /// The nodes as the engine reads them, in this order.
+    pub(crate) fn read<'a>(
         &self,
         interest: &Interest,
         names: impl IntoIterator<Item = &'a String>,

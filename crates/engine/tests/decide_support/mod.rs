@@ -85,6 +85,8 @@ pub(crate) struct Story {
     pub(crate) lag: usize,
     /// Whether what is planned gets lost on its way.
     pub(crate) lose: bool,
+    /// Whether nodes and rules come in the opposite order.
+    pub(crate) reversed: bool,
     /// Every plan so far.
     pub(crate) plans: Vec<Plan>,
     snapshots: VecDeque<Cluster>,
@@ -108,6 +110,7 @@ impl Story {
             readings: BTreeMap::new(),
             lag: 0,
             lose: false,
+            reversed: false,
             plans: Vec::new(),
             snapshots: VecDeque::new(),
         }
@@ -174,18 +177,25 @@ impl Story {
     pub(crate) fn plan(&mut self, snapshot: &Cluster) -> Plan {
         let mut history = stored(&self.history);
         let rules = self.rules.values().map(|written| &written.rule);
-        let nodes = snapshot.read(&interest(rules, &history));
+        let mut names: Vec<&String> = snapshot.nodes.keys().collect();
+        if self.reversed {
+            names.reverse();
+        }
+        let nodes = snapshot.read(&interest(rules, &history), names);
         let columns = self.columns(&nodes);
         let metrics: Vec<(String, &Column)> = columns
             .iter()
             .map(|(name, column)| (name.clone(), column))
             .collect();
-        let due: Vec<Due<'_>> = self
+        let mut due: Vec<Due<'_>> = self
             .rules
             .values()
             .filter(|written| written.rule.enabled)
-            .map(|written| due(written, &columns, &metrics))
+            .map(|written| self::due(written, &columns, &metrics))
             .collect();
+        if self.reversed {
+            due.reverse();
+        }
         let gone: Vec<(String, Option<Rule>)> = history
             .rules
             .iter()
