@@ -1,11 +1,10 @@
 //! Runs programs and tells what they used, in pairs so that a change of the machine's speed hits both alike.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use wait4::Wait4;
 
 /// What one run used.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,26 +24,27 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Runs once; an exit status other than 0 is an error with what the program said.
+    /// Runs once; an exit status other than 0 is an error. `launch` stands beside every program.
     pub(crate) fn run(&self) -> anyhow::Result<Usage> {
-        let child = Command::new(&self.path)
+        let launch = self.path.with_file_name("launch");
+        let output = Command::new(&launch)
+            .arg(&self.path)
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .with_context(|| format!("cannot start {}", self.path.display()))?;
-        let end = child
-            .wait4()
-            .with_context(|| format!("cannot wait for {}", self.path.display()))?;
-        if !end.status.success() {
-            bail!("{} ended with {}", self.path.display(), end.status);
+            .output()
+            .with_context(|| format!("cannot start {}", launch.display()))?;
+        if !output.status.success() {
+            bail!("{} failed", self.path.display());
         }
+        let text = String::from_utf8_lossy(&output.stdout);
+        let (cpu, peak) = text
+            .trim()
+            .split_once(' ')
+            .context("launch told no usage")?;
         Ok(Usage {
-            cpu: end.rusage.utime + end.rusage.stime,
-            peak: end.rusage.maxrss,
+            cpu: Duration::from_micros(cpu.parse()?),
+            peak: peak.parse()?,
         })
     }
 }

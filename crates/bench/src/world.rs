@@ -25,36 +25,7 @@ pub(crate) fn node(index: usize) -> Value {
         index / 250 % 250,
         index % 250
     );
-    let mut labels = serde_json::Map::new();
-    for (key, value) in [
-        ("beta.kubernetes.io/arch", "amd64"),
-        ("beta.kubernetes.io/instance-type", "m6i.4xlarge"),
-        ("beta.kubernetes.io/os", "linux"),
-        ("failure-domain.beta.kubernetes.io/region", "eu-central-1"),
-        ("kubernetes.io/arch", "amd64"),
-        ("kubernetes.io/os", "linux"),
-        ("node-role.kubernetes.io/worker", "true"),
-        ("node.kubernetes.io/instance-type", "m6i.4xlarge"),
-        ("topology.kubernetes.io/region", "eu-central-1"),
-    ] {
-        labels.insert(key.to_owned(), value.into());
-    }
-    labels.insert("kubernetes.io/hostname".to_owned(), name.clone().into());
-    labels.insert(
-        "topology.kubernetes.io/zone".to_owned(),
-        format!("eu-central-1{}", ["a", "b", "c"][index % 3]).into(),
-    );
-    labels.insert(
-        "example.com/pool".to_owned(),
-        format!("pool-{}", index % 10).into(),
-    );
-    for extra in 0..8 {
-        let key = format!("node.example.com/feature-{extra}.enabled");
-        labels.insert(
-            key,
-            format!("value-{}", scatter(index + extra * 7) % 50).into(),
-        );
-    }
+    let labels = labels(index, &name);
     let annotations = json!({
         "csi.volume.kubernetes.io/nodeid": format!("{{\"ebs.csi.aws.com\":\"i-{:016x}\",\"efs\":\"<{index}&>\"}}", scatter(index)),
         "flannel.alpha.coreos.com/backend-data": format!("{{\"VNI\":1,\"VtepMAC\":\"{:012x}\"}}", scatter(index + 1)),
@@ -85,6 +56,41 @@ pub(crate) fn node(index: usize) -> Value {
         "uid": format!("{:08x}-0000-4000-8000-{:012x}", scatter(index + 3), index),
         "unschedulable": null,
     }})
+}
+
+/// The labels that a cloud and its installer give, one of a pool, and eight features.
+fn labels(index: usize, name: &str) -> Value {
+    let mut labels = serde_json::Map::new();
+    for (key, value) in [
+        ("beta.kubernetes.io/arch", "amd64"),
+        ("beta.kubernetes.io/instance-type", "m6i.4xlarge"),
+        ("beta.kubernetes.io/os", "linux"),
+        ("failure-domain.beta.kubernetes.io/region", "eu-central-1"),
+        ("kubernetes.io/arch", "amd64"),
+        ("kubernetes.io/os", "linux"),
+        ("node-role.kubernetes.io/worker", "true"),
+        ("node.kubernetes.io/instance-type", "m6i.4xlarge"),
+        ("topology.kubernetes.io/region", "eu-central-1"),
+    ] {
+        labels.insert(key.to_owned(), value.into());
+    }
+    labels.insert("kubernetes.io/hostname".to_owned(), name.into());
+    labels.insert(
+        "topology.kubernetes.io/zone".to_owned(),
+        format!("eu-central-1{}", ["a", "b", "c"][index % 3]).into(),
+    );
+    labels.insert(
+        "example.com/pool".to_owned(),
+        format!("pool-{}", index % 10).into(),
+    );
+    for extra in 0..8 {
+        let key = format!("node.example.com/feature-{extra}.enabled");
+        labels.insert(
+            key,
+            format!("value-{}", scatter(index + extra * 7) % 50).into(),
+        );
+    }
+    Value::Object(labels)
 }
 
 fn address(index: usize) -> String {

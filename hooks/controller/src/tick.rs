@@ -1,5 +1,6 @@
 //! One run: gather, decide, save, apply.
 
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -18,7 +19,7 @@ use ng_hook::context::ContextFile;
 use ng_hook::log::Value as Field;
 use ng_hook::{Logger, Report};
 use ng_metrics::{Fetched, Wanted};
-use ng_state::Store;
+use ng_state::{StateError, Store};
 
 use crate::due::{Agenda, DueRule, Duty};
 use crate::gather::{Gathered, Gatherer};
@@ -64,6 +65,7 @@ pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> 
             desk.state_dir.display()
         )
     })?;
+    let lost = opened.notice.is_some();
     let mut store = opened.store;
     let summaries = store.summaries()?;
     let defaults = settings::defaults(desk.config);
@@ -73,13 +75,9 @@ pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> 
         fingerprint: settings::fingerprint(&defaults),
         defaults: &defaults,
     };
-    let early = if opened.notice.is_some() || summaries.is_empty() {
-        History::default()
-    } else {
-        peek(&mut store)?
-    };
+    let early = Early::new(&mut store, lost || summaries.is_empty());
     let wish = |duty: &Duty<'_>, items: &BTreeMap<String, RuleItem<'_>>| {
-        wishes(duty, items, &early, opened.notice.is_some())
+        wishes(duty, items, early.history(), lost)
     };
     let mut gatherer = Gatherer::new(&agenda, contexts.bytes().len(), &wish);
     contexts.read(&mut gatherer)?;
@@ -94,7 +92,8 @@ pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> 
         return Ok(Outcome::default());
     }
     let nodes = nodes.map_or_else(|| list_nodes(&wish(&duty, &items), desk), Ok)?;
-    confirm_gone(&mut duty, &early, desk);
+    confirm_gone(&mut duty, early.history(), desk);
+    early.finish()?;
     let wanted = wanted(&duty.evaluate);
     let fetched = fetch(&wanted, &nodes, desk);
     let mut round = Round {
@@ -111,9 +110,42 @@ pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> 
     round.finish(&mut store, plan, &history, started)
 }
 
-/// The records and ledgers as they are before the run, only to know which marks to look for on nodes.
-fn peek(store: &mut Store) -> anyhow::Result<History> {
-    Ok(store.begin()?.load(&[])?)
+/// The records and ledgers as they are before the run: they tell which marks to look for on nodes. They are loaded
+/// when they are first asked for, which a run with nothing to do never does.
+struct Early<'a> {
+    store: RefCell<&'a mut Store>,
+    empty: bool,
+    loaded: OnceCell<Result<History, StateError>>,
+    nothing: History,
+}
+
+impl<'a> Early<'a> {
+    fn new(store: &'a mut Store, empty: bool) -> Self {
+        Self {
+            store: RefCell::new(store),
+            empty,
+            loaded: OnceCell::new(),
+            nothing: History::default(),
+        }
+    }
+
+    fn history(&self) -> &History {
+        if self.empty {
+            return &self.nothing;
+        }
+        let load = || self.store.borrow_mut().begin()?.load(&[]);
+        self.loaded
+            .get_or_init(load)
+            .as_ref()
+            .unwrap_or(&self.nothing)
+    }
+
+    /// The error, if what was loaded could not be.
+    fn finish(self) -> Result<(), StateError> {
+        self.loaded
+            .into_inner()
+            .map_or(Ok(()), |loaded| loaded.map(|_| ()))
+    }
 }
 
 /// What has to be known of nodes.
