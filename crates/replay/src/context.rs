@@ -190,7 +190,7 @@ fn logged(line: &Value) -> String {
     let mut shown = format!("{:5}  {}", field("level"), field("msg"));
     for (key, value) in fields {
         if !["level", "msg", "time"].contains(&key.as_str()) {
-            shown.push_str(&format!("  {key}={}", text(value)));
+            shown.extend(["  ", key, "=", &text(value)]);
         }
     }
     shown
@@ -211,7 +211,7 @@ fn patched(patch: &Value) -> Vec<String> {
         text(name)
     );
     if let Some(part) = patch["subresource"].as_str() {
-        head.push_str(&format!(" ({part})"));
+        head.extend([" (", part, ")"]);
     }
     let mut lines = vec![head];
     if let Some(message) = object["message"].as_str() {

@@ -47,10 +47,6 @@ pub(crate) enum Kind {
     Warning,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature is what serde calls"
-)]
 fn as_text<S: serde::Serializer>(at: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&offset(*at))
 }

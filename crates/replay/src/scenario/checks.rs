@@ -160,7 +160,7 @@ pub(crate) fn read(doc: Option<Doc<'_>>) -> Vec<Expect> {
         let text = |key: &str| fields.get(key).and_then(|doc| doc.text());
         let checks = checks(&fields);
         let node = text("node");
-        if checks.is_empty() {
+        if !KEYS[4..].iter().any(|key| fields.get(key).is_some()) {
             let expected = KEYS[4..].join(", ");
             item.problem(&format!("nothing is expected; expected one of {expected}"));
         }
@@ -215,12 +215,7 @@ fn checks(fields: &Fields<'_>) -> Vec<Check> {
             .and_then(|doc| phase(&doc))
             .map(Check::Phase),
     );
-    checks.extend(
-        fields
-            .get("guard")
-            .and_then(|doc| guard(&doc))
-            .map(Check::Guard),
-    );
+    checks.extend(fields.get("guard").and_then(|doc| guard(&doc)));
     for (key, wanted) in [("taints", true), ("noTaints", false)] {
         if let Some(doc) = fields.get(key) {
             checks.extend(
@@ -276,13 +271,13 @@ fn phase(doc: &Doc<'_>) -> Option<Phase> {
     phase
 }
 
-fn guard(doc: &Doc<'_>) -> Option<Option<String>> {
+fn guard(doc: &Doc<'_>) -> Option<Check> {
     const GUARDS: [&str; 5] = ["paused", "dryRun", "ignored", "controlPlane", "maxNodes"];
     match doc.value().as_str() {
-        Some("none") => Some(None),
-        Some(word) if GUARDS.contains(&word) => Some(Some(word.to_owned())),
+        Some("none") => Some(Check::Guard(None)),
+        Some(word) if GUARDS.contains(&word) => Some(Check::Guard(Some(word.to_owned()))),
         _ => {
-            doc.expected(&format!("none, {}", GUARDS.join(", ")));
+            doc.expected(&format!("one of none, {}", GUARDS.join(", ")));
             None
         }
     }

@@ -56,6 +56,14 @@ impl Change {
         }
     }
 
+    /// The budget that it speaks of.
+    pub(crate) fn budget(&self) -> Option<&str> {
+        match self {
+            Self::Budget(name, _) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The node, or pattern of nodes, that it speaks of.
     pub(crate) fn node(&self) -> Option<&str> {
         match self {

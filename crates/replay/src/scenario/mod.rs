@@ -4,6 +4,7 @@ mod checks;
 pub(crate) mod doc;
 mod events;
 mod objects;
+mod parts;
 pub(crate) mod series;
 
 use std::path::Path;
@@ -16,16 +17,14 @@ use serde_json::{Map, Value};
 pub(crate) use checks::{Check, Count, Expect, Phase};
 use doc::{Doc, Fields, Problems};
 pub(crate) use events::{Change, Event, NodePatch};
-pub(crate) use objects::{Budget, Node, Pod};
+pub(crate) use objects::{Budget, Node, Pod, TaintText};
+use parts::{node_names, together};
 use series::{AllSeries, Series, matches};
 
 /// When a scenario starts unless it says so: any fixed time does.
 const START: &str = "2026-01-01T00:00:00Z";
 /// The shipped schedule.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// As many ticks as two days of the shipped schedule have.
-const MOST_TICKS: u128 = 40_000;
-
 const KEYS: &[&str] = &[
     "name",
     "description",
@@ -100,7 +99,7 @@ fn scenario(file: &str, fields: &Fields<'_>, read: ReadFile<'_>) -> Scenario {
         description: text("description").unwrap_or_default(),
         start: start(fields),
         interval: positive(fields.get("interval")).unwrap_or(INTERVAL),
-        duration: positive(fields.need("duration")).unwrap_or(INTERVAL),
+        duration: positive(fields.need("duration")).unwrap_or(Duration::MAX),
         config: config(fields),
         rules: objects::rules(fields.get("rules"), read),
         nodes: Vec::new(),
@@ -241,133 +240,23 @@ fn metrics(scenario: &Scenario) -> Vec<String> {
     names
 }
 
-/// The nodes that exist at some time.
-fn node_names(scenario: &Scenario) -> impl Iterator<Item = &str> {
-    let added = scenario
-        .events
-        .iter()
-        .flat_map(|event| &event.changes)
-        .filter_map(|change| match change {
-            Change::AddNode(nodes) => Some(nodes),
-            _ => None,
-        })
-        .flatten();
-    scenario
-        .nodes
-        .iter()
-        .chain(added)
-        .map(|node| node.name.as_str())
-}
-
-/// The names of the rules that exist at some time.
-fn rule_names(scenario: &Scenario) -> Vec<&str> {
-    let added = scenario.events.iter().flat_map(|event| &event.changes);
-    let added = added.filter_map(|change| match change {
-        Change::AddRule(rules) => Some(rules),
-        _ => None,
-    });
-    scenario
-        .rules
-        .iter()
-        .chain(added.flatten())
-        .filter_map(|rule| rule["metadata"]["name"].as_str())
-        .collect()
-}
-
-/// What only shows when all parts are read.
-fn together(fields: &Fields<'_>, scenario: &Scenario) {
-    let ticks = scenario.duration.as_millis() / scenario.interval.as_millis().max(1);
-    if ticks > MOST_TICKS {
-        fields.doc().problem(&format!(
-            "duration and interval make {ticks} ticks, expected at most {MOST_TICKS}"
-        ));
-    }
-    let mut names: Vec<&str> = scenario
-        .nodes
-        .iter()
-        .map(|node| node.name.as_str())
-        .collect();
-    names.sort_unstable();
-    for pair in names.windows(2).filter(|pair| pair[0] == pair[1]) {
-        fields
-            .doc()
-            .problem(&format!("nodes: {:?} is there twice", pair[0]));
-    }
-    for event in scenario
-        .events
-        .iter()
-        .filter(|event| event.at > scenario.duration)
-    {
-        fields.doc().problem(&format!(
-            "events: one at {} is after the end at {}",
-            offset(event.at),
-            offset(scenario.duration)
-        ));
-    }
-    let rules = rule_names(scenario);
-    for event in &scenario.events {
-        for change in &event.changes {
-            missing(fields, change.rule(), &rules, (&event.path, "rule"));
-            missing_node(fields, change.node(), scenario, &event.path);
-        }
-    }
-    for expect in &scenario.expects {
-        if expect.at > scenario.duration {
-            let end = offset(scenario.duration);
-            let at = offset(expect.at);
-            let path = &expect.path;
-            fields
-                .doc()
-                .problem(&format!("{path}: at {at} is after the end at {end}"));
-        }
-        missing(
-            fields,
-            expect.rule.as_deref(),
-            &rules,
-            (&expect.path, "rule"),
-        );
-        if expect.needs_rule() && expect.rule.is_none() && rules.len() != 1 {
-            let path = &expect.path;
-            let count = rules.len();
-            fields.doc().problem(&format!(
-                "{path}: the key \"rule\" is missing, as there are {count} rules"
-            ));
-        }
-        missing_node(fields, expect.node.as_deref(), scenario, &expect.path);
-    }
-}
-
-fn missing(fields: &Fields<'_>, name: Option<&str>, known: &[&str], (path, what): (&str, &str)) {
-    if let Some(name) = name.filter(|name| !known.contains(name)) {
-        let known = known.join(", ");
-        let text = format!("{path}: no {what} {name:?}; expected one of {known}");
-        fields.doc().problem(&text);
-    }
-}
-
-fn missing_node(fields: &Fields<'_>, pattern: Option<&str>, scenario: &Scenario, path: &str) {
-    if let Some(pattern) = pattern
-        && !node_names(scenario).any(|name| matches(pattern, name))
-    {
-        fields
-            .doc()
-            .problem(&format!("{path}: {pattern:?} fits none of the nodes"));
-    }
-}
-
 /// Time since the start, such as `5m30s`.
 pub(crate) fn offset(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let parts = [
+        (seconds / 3600, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+    ];
     let mut text = String::new();
-    if hours > 0 {
-        text.push_str(&format!("{hours}h"));
+    for (number, unit) in parts {
+        if number > 0 {
+            text.push_str(&number.to_string());
+            text.push_str(unit);
+        }
     }
-    if minutes > 0 {
-        text.push_str(&format!("{minutes}m"));
-    }
-    if rest > 0 || text.is_empty() {
-        text.push_str(&format!("{rest}s"));
+    if text.is_empty() {
+        text.push_str("0s");
     }
     text
 }

@@ -146,7 +146,7 @@ pub(super) fn nodes(doc: Option<Doc<'_>>) -> (Vec<Node>, Vec<Event>) {
                 };
                 events.push(Event {
                     at: *at,
-                    path: String::new(),
+                    path: "nodes".to_owned(),
                     note: format!("{condition} becomes {status}"),
                     changes: vec![Change::PatchNode(name.clone(), patch)],
                 });

@@ -41,13 +41,12 @@ pub(super) fn operation(
         name,
         effects: Vec::new(),
     };
-    match (applies, written.kind.as_str()) {
-        (Arrival::Lost, _) => {}
-        (Arrival::Applied, "Node") => {
-            written.effects = node(world, &written.name, &document, changes)
+    if applies == Arrival::Applied {
+        match written.kind.as_str() {
+            "Node" => written.effects = node(world, &written.name, &document, changes),
+            "NodeGuardianRule" => rule(world, &written.name, &document),
+            _ => {}
         }
-        (Arrival::Applied, "NodeGuardianRule") => rule(world, &written.name, &document),
-        (Arrival::Applied, _) => {}
     }
     Ok(written)
 }
@@ -137,7 +136,7 @@ fn unset(object: &mut Value, owned: &Owned) {
             set_taints(object, taints);
         }
         MarkKey::Label { key } => {
-            unset_pair(&mut object["metadata"]["labels"], key, value, previous)
+            unset_pair(&mut object["metadata"]["labels"], key, value, previous);
         }
         MarkKey::Annotation { key } => {
             unset_pair(&mut object["metadata"]["annotations"], key, value, previous);

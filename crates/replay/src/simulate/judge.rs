@@ -12,7 +12,7 @@ use super::apply::{taint_text, taints};
 use super::phases::Phases;
 use super::world::World;
 use crate::scenario::series::matches;
-use crate::scenario::{Check, Count, Expect, Scenario, offset};
+use crate::scenario::{Check, Count, Expect, Scenario, TaintText, offset};
 
 /// The verdict on one expectation.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +28,11 @@ pub(crate) struct Verdict {
     pub(crate) expected: String,
     pub(crate) found: String,
 }
+
+/// Expected, found, and whether they agree.
+type Told = (String, String, bool);
+
+const NO_NODE: &str = "no such node";
 
 /// What is compared.
 pub(super) struct Seen<'a> {
@@ -127,61 +132,28 @@ impl Scene<'_> {
     }
 
     /// Expected, found, and whether they agree, for checks of one node.
-    fn node(&self, check: &Check, node: &str) -> Option<(String, String, bool)> {
+    fn node(&self, check: &Check, node: &str) -> Option<Told> {
         let object = self.seen.world.nodes.get(node).map(|kept| &kept.object);
-        let gone = || "no such node".to_owned();
-        let pair = |map: &str, key: &str, wanted: &Option<String>| {
-            let word = map.trim_end_matches('s');
-            let value = object.and_then(|object| object["metadata"][map][key].as_str());
-            let told = |value: Option<&str>| match value {
-                Some(value) => format!("{word} {key}={value}"),
-                None => format!("no {word} {key}"),
-            };
-            let found = object.map_or_else(gone, |_| told(value));
-            let passed = object.is_some() && value == wanted.as_deref();
-            (told(wanted.as_deref()), found, passed)
-        };
         Some(match check {
             Check::Phase(phase) => {
                 let found = self.seen.phases.phase(self.rule, node);
-                (
-                    phase.word().to_owned(),
-                    found.word().to_owned(),
-                    found == *phase,
-                )
+                let (wanted, found_word) = (phase.word(), found.word());
+                (wanted.to_owned(), found_word.to_owned(), found == *phase)
             }
             Check::Guard(guard) => {
                 let found = self.seen.phases.guard(self.rule, node);
                 let told = |guard: Option<&str>| format!("guard {}", guard.unwrap_or("none"));
-                (
-                    told(guard.as_deref()),
-                    told(found),
-                    found == guard.as_deref(),
-                )
+                let wanted = guard.as_deref();
+                (told(wanted), told(found), found == wanted)
             }
-            Check::Taint(taint, wanted) => {
-                let standing = object.map(taints);
-                let is_there = standing
-                    .as_ref()
-                    .is_some_and(|all| all.iter().any(|standing| taint.fits(standing)));
-                let found = standing.as_ref().map_or_else(gone, |all| {
-                    let shown: Vec<String> = all.iter().map(taint_text).collect();
-                    format!("taints [{}]", shown.join(", "))
-                });
-                let word = if *wanted { "taint" } else { "no taint" };
-                (
-                    format!("{word} {taint}"),
-                    found,
-                    object.is_some() && is_there == *wanted,
-                )
-            }
-            Check::Label(key, value) => pair("labels", key, value),
-            Check::Annotation(key, value) => pair("annotations", key, value),
+            Check::Taint(taint, wanted) => tainted(object, taint, *wanted),
+            Check::Label(key, value) => paired(object, ("label", key), value.as_deref()),
+            Check::Annotation(key, value) => paired(object, ("annotation", key), value.as_deref()),
             Check::Unschedulable(wanted) => {
-                let told = |flag: bool| if flag { "cordoned" } else { "not cordoned" }.to_owned();
-                let is_so = object.is_some_and(|object| object["spec"]["unschedulable"] == true);
-                let found = object.map_or_else(gone, |_| told(is_so));
-                (told(*wanted), found, object.is_some() && is_so == *wanted)
+                let word = |flag: bool| if flag { "cordoned" } else { "not cordoned" };
+                let found = object.map(|object| object["spec"]["unschedulable"] == true);
+                let told = found.map_or(NO_NODE, word).to_owned();
+                (word(*wanted).to_owned(), told, found == Some(*wanted))
             }
             Check::Evicted(_)
             | Check::EvictedCount(_)
@@ -193,7 +165,7 @@ impl Scene<'_> {
     }
 
     /// The same for checks that count, and for those of a rule's status.
-    fn counted(&self, check: &Check) -> (String, String, bool) {
+    fn counted(&self, check: &Check) -> Told {
         match check {
             Check::Evicted(wanted) => {
                 let found = self.evicted();
@@ -314,7 +286,33 @@ impl Scene<'_> {
     }
 }
 
-fn compare(what: &str, count: Count, found: usize) -> (String, String, bool) {
+fn tainted(object: Option<&Value>, taint: &TaintText, wanted: bool) -> Told {
+    let standing = object.map(taints);
+    let word = if wanted { "taint" } else { "no taint" };
+    let expected = format!("{word} {taint}");
+    let Some(standing) = standing else {
+        return (expected, NO_NODE.to_owned(), false);
+    };
+    let is_there = standing.iter().any(|standing| taint.fits(standing));
+    let shown: Vec<String> = standing.iter().map(taint_text).collect();
+    let found = format!("taints [{}]", shown.join(", "));
+    (expected, found, is_there == wanted)
+}
+
+/// A label or an annotation.
+fn paired(object: Option<&Value>, (word, key): (&str, &str), wanted: Option<&str>) -> Told {
+    let told = |value: Option<&str>| match value {
+        Some(value) => format!("{word} {key}={value}"),
+        None => format!("no {word} {key}"),
+    };
+    let Some(object) = object else {
+        return (told(wanted), NO_NODE.to_owned(), false);
+    };
+    let found = object["metadata"][format!("{word}s")][key].as_str();
+    (told(wanted), told(found), found == wanted)
+}
+
+fn compare(what: &str, count: Count, found: usize) -> Told {
     (
         format!("{count} {what}"),
         format!("{found} {what}"),

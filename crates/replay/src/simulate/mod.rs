@@ -1,6 +1,7 @@
 //! Runs a scenario in virtual time: the hook's own code, tick by tick, against a simulated cluster.
 
 mod apply;
+mod events;
 mod judge;
 mod phases;
 mod snapshot;
@@ -18,15 +19,15 @@ use ng_engine::plan::{Alert, AlertKind, Decision, Happening, Plan};
 use ng_engine::time::Time;
 use ng_hook::Logger;
 use ng_hook::context::ContextFile;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::scenario::{Change, Event, Scenario, checked_config, offset};
+use crate::scenario::{Change, Scenario, checked_config, offset};
 use crate::timeline::{Entry, Kind};
 use apply::{Arrival, Written};
 pub(crate) use judge::Verdict;
 use phases::Phases;
 use source::SimSource;
-use world::{Asked, SimCluster, World, merge};
+use world::{Asked, SimCluster, World};
 
 /// What came of a scenario.
 #[derive(Debug)]
@@ -148,103 +149,6 @@ impl<'s> Play<'s> {
                 .extend(judge::verdicts(expect, scenario, &seen));
         }
         Ok(())
-    }
-
-    /// Lets something happen; returns whether shell-operator would wake the hook for it.
-    fn event(&mut self, event: &Event) -> anyhow::Result<bool> {
-        let mut wakes = false;
-        let mut whats = Vec::new();
-        let mut nodes = BTreeSet::new();
-        for change in &event.changes {
-            wakes |= matches!(
-                change,
-                Change::EditRule(..) | Change::AddRule(_) | Change::DeleteRule(_)
-            );
-            nodes.extend(change.node());
-            whats.push(self.change(change)?);
-        }
-        let what = if event.note.is_empty() {
-            whats.join("; ")
-        } else {
-            event.note.clone()
-        };
-        let node = nodes.first().copied().unwrap_or_default();
-        self.timeline
-            .push(Entry::new(self.at, Kind::Event, what).on(node, ""));
-        Ok(wakes)
-    }
-
-    fn change(&mut self, change: &Change) -> anyhow::Result<String> {
-        let world = self.world.get_mut();
-        Ok(match change {
-            Change::PatchNode(pattern, patch) => {
-                world.patch_nodes(pattern, patch);
-                "someone changes the node".to_owned()
-            }
-            Change::AddNode(nodes) => {
-                nodes.iter().for_each(|node| world.add_node(node));
-                let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
-                format!("nodes come: {}", names.join(", "))
-            }
-            Change::DeleteNode(name) => {
-                world.remove_node(name);
-                "the node is deleted".to_owned()
-            }
-            Change::ReplaceNode(name) => {
-                world.remove_node(name);
-                if let Some(node) = self.scenario.nodes.iter().find(|node| node.name == *name) {
-                    world.add_node(node);
-                }
-                "the node is replaced by a new one of the same name".to_owned()
-            }
-            Change::EditRule(name, spec) => {
-                world.edit_rule(name, spec);
-                format!("rule {name} is edited: {spec}")
-            }
-            Change::AddRule(rules) => {
-                rules.iter().for_each(|rule| world.add_rule(rule));
-                let names = rules
-                    .iter()
-                    .filter_map(|rule| rule["metadata"]["name"].as_str());
-                format!("rules come: {}", names.collect::<Vec<_>>().join(", "))
-            }
-            Change::DeleteRule(name) => {
-                world.rules.remove(name);
-                format!("rule {name} is deleted")
-            }
-            Change::Budget(name, allowed) => {
-                let budgets = world.budgets.iter_mut();
-                budgets
-                    .filter(|budget| budget.name == *name)
-                    .for_each(|budget| budget.allowed = *allowed);
-                format!("budget {name} allows {allowed}")
-            }
-            Change::Configure(patch) => {
-                merge(&mut self.config_text, patch);
-                self.config = configuration(&self.config_text)?;
-                format!("the configuration changes: {patch}")
-            }
-            Change::Prometheus(answers) => {
-                self.prometheus = *answers;
-                format!("Prometheus is {}", if *answers { "up" } else { "down" })
-            }
-            Change::WipeState => {
-                wipe(self.state).context("cannot empty the state directory")?;
-                "the state directory is emptied".to_owned()
-            }
-            Change::LosePatches(true) => {
-                self.arrival = Arrival::Lost;
-                "what the hook writes gets lost from now on".to_owned()
-            }
-            Change::LosePatches(false) => {
-                self.arrival = Arrival::Applied;
-                "what the hook writes arrives again".to_owned()
-            }
-            Change::DelaySnapshots(ticks) => {
-                self.delay = *ticks;
-                format!("snapshots are {ticks} ticks old")
-            }
-        })
     }
 
     fn tick(&mut self) -> anyhow::Result<()> {
@@ -446,21 +350,6 @@ impl<'s> Play<'s> {
     }
 }
 
-/// The checked configuration, without a word about Prometheus: the scenario stands for it.
 fn configuration(text: &Value) -> anyhow::Result<Config> {
-    let mut text = text.clone();
-    merge(&mut text, &json!({}));
-    checked_config(&text).map_err(|lines| anyhow::anyhow!(lines.join("; ")))
-}
-
-fn wipe(folder: &std::path::Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            std::fs::remove_dir_all(path)?;
-        } else {
-            std::fs::remove_file(path)?;
-        }
-    }
-    Ok(())
+    checked_config(text).map_err(|lines| anyhow::anyhow!(lines.join("; ")))
 }

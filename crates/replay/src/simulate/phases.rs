@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use ng_engine::history::{History, NodeRecord, Phase as Recorded};
+use ng_engine::history::{Guard, History, NodeRecord, Phase as Recorded};
 use ng_engine::time::Time;
 use ng_state::Store;
 
@@ -135,6 +135,6 @@ impl Phases {
         let record = self
             .record(rule, node)
             .filter(|record| record.is_active())?;
-        record.guard.as_ref().map(|guard| guard.word())
+        record.guard.as_ref().map(Guard::word)
     }
 }

@@ -15,7 +15,7 @@ use ng_kube::k8s_openapi::api::core::v1::{Node as ApiNode, Pod as ApiPod};
 use serde_json::{Map, Value, json};
 
 use crate::scenario::series::matches;
-use crate::scenario::{Budget, Node, NodePatch, Pod};
+use crate::scenario::{Budget, Node, NodePatch, Pod, TaintText};
 
 /// Everything in the cluster.
 #[derive(Debug, Default)]
@@ -74,7 +74,7 @@ impl World {
             .collect();
         let mut spec = Map::new();
         if !node.taints.is_empty() {
-            let taints = node.taints.iter().map(|taint| taint.to_json());
+            let taints = node.taints.iter().map(TaintText::to_json);
             spec.insert("taints".to_owned(), taints.collect());
         }
         if node.unschedulable {
@@ -255,7 +255,7 @@ fn patch_node(object: &mut Value, patch: &NodePatch, since: &str) {
         .cloned()
         .unwrap_or_default();
     taints.retain(|taint| !patch.remove_taints.iter().any(|text| text.fits(taint)));
-    taints.extend(patch.add_taints.iter().map(|taint| taint.to_json()));
+    taints.extend(patch.add_taints.iter().map(TaintText::to_json));
     set_taints(object, taints);
     match patch.unschedulable {
         Some(true) => object["spec"]["unschedulable"] = true.into(),
