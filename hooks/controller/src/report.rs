@@ -235,11 +235,11 @@ pub(crate) fn notices<'a>(
 }
 
 /// The notices as objects to create. Names follow from the content, so that writing them twice makes one Event.
-pub(crate) fn events(notices: &[Notice<'_>]) -> anyhow::Result<Vec<PatchOperation>> {
+pub(crate) fn events(notices: &[Notice<'_>]) -> Vec<anyhow::Result<PatchOperation>> {
     let mut events = Vec::new();
     for notice in notices.iter().take(MAX_EVENTS) {
         let node = json!({"apiVersion": "v1", "kind": "Node", "name": notice.node, "uid": notice.node_uid});
-        events.push(event(notice, &node, &notice.message)?);
+        events.push(event(notice, &node, &notice.message));
     }
     let mut done: Vec<(&str, &str)> = Vec::new();
     for notice in notices {
@@ -260,9 +260,9 @@ pub(crate) fn events(notices: &[Notice<'_>]) -> anyhow::Result<Vec<PatchOperatio
         if !notice.rule_uid.is_empty() {
             rule["uid"] = notice.rule_uid.into();
         }
-        events.push(event(notice, &rule, &message)?);
+        events.push(event(notice, &rule, &message));
     }
-    Ok(events)
+    events
 }
 
 /// The first names, and how many more.

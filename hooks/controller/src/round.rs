@@ -10,7 +10,7 @@ use ng_engine::plan::Plan;
 use ng_engine::reading::Column;
 use ng_engine::rule::{Rule, Test};
 use ng_hook::log::Value as Field;
-use ng_hook::{Report, Retry};
+use ng_hook::{PatchOperation, Report, Retry};
 use ng_metrics::{Fetched, Wanted};
 use ng_state::{Notice, Store};
 
@@ -67,17 +67,34 @@ impl Round<'_> {
                     .is_some_and(|summary| summary.spec_hash != due.spec_hash)
         });
         let plan = self.decide(&mut history);
-        let operations = statuses::writes(&self.duty, &plan, &mut history, self.desk)?;
+        let operations = statuses::writes(&self.duty, &plan, &mut history, self.desk);
         self.report_invalid();
         account::decided(&mut transaction, &plan, &self.duty.gone)?;
         transaction.save(&history)?;
         transaction.queue(&plan.alerts, self.desk.now)?;
         transaction.commit()?;
         for change in &plan.changes {
-            self.report.patches.push(patches::node(change)?);
+            self.write(patches::node(change));
         }
-        self.report.patches.extend(operations);
+        for operation in operations {
+            self.write(operation);
+        }
         Ok((plan, history))
+    }
+
+    /// Hands a write to shell-operator. One that cannot be made, such as for an object whose name is
+    /// none, is reported and does not stop the others.
+    fn write(&mut self, operation: anyhow::Result<PatchOperation>) {
+        match operation {
+            Ok(operation) => self.report.patches.push(operation),
+            Err(error) => {
+                let problem = format!("{error:#}");
+                self.desk
+                    .log
+                    .error("cannot write", &[("problem", Field::Text(&problem))]);
+                self.report.fail(error, Retry::Useless);
+            }
+        }
     }
 
     fn rebuild(&self, history: &mut History, notice: &Notice) {
@@ -268,7 +285,9 @@ impl Round<'_> {
         }
         if !self.desk.config.safety.paused {
             let notices = self.notices(&plan, &passes, history);
-            self.report.patches.extend(report::events(&notices)?);
+            for event in report::events(&notices) {
+                self.write(event);
+            }
         }
         self.report.metrics = vec![
             gauges::rules(history, &plan),

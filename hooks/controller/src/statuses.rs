@@ -29,7 +29,7 @@ pub(crate) fn writes(
     plan: &Plan,
     history: &mut History,
     desk: &Desk<'_>,
-) -> anyhow::Result<Vec<PatchOperation>> {
+) -> Vec<anyhow::Result<PatchOperation>> {
     let mut operations = Vec::new();
     for (item, standing) in standings(duty, plan, desk.config.safety.paused) {
         let published = published(item);
@@ -47,10 +47,10 @@ pub(crate) fn writes(
             .is_some_and(|(before, at)| before == hash && desk.now.since(at) < STATUS_PATIENCE);
         if !on_its_way {
             *written = Some((hash, desk.now));
-            operations.push(patches::status(&item.name, &fresh)?);
+            operations.push(patches::status(&item.name, &fresh));
         }
     }
-    Ok(operations)
+    operations
 }
 
 /// How every rule of this run stands.
