@@ -415,19 +415,8 @@ fn the_scenario_plays_as_it_says() -> Result<()> {
     let file = dir.path().join("scenario.yaml");
     let mut out = std::fs::File::create(&file)?;
     std::io::Write::write_all(&mut out, code.as_bytes())?;
-    let output = Command::new(env!("CARGO"))
-        .args([
-            "run",
-            "--quiet",
-            "--offline",
-            "-p",
-            "ng-replay",
-            "--",
-            "run",
-        ])
-        .arg(&file)
-        .current_dir(root())
-        .output()?;
+    let replay = ng_tests::programs::program("ng-replay", "replay")?;
+    let output = Command::new(replay).arg("run").arg(&file).output()?;
     let told = String::from_utf8_lossy(&output.stdout);
     let problem = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{told}{problem}");
