@@ -228,6 +228,11 @@ impl Scenario {
     pub(crate) fn has_node(&self, name: &str) -> bool {
         node_names(self).any(|known| known == name)
     }
+
+    /// The rule that is meant where none is named: the only one.
+    pub(crate) fn only_rule(&self) -> Option<&str> {
+        parts::only_rule(self)
+    }
 }
 
 /// The metrics that rules may name.

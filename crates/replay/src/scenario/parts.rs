@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::doc::Fields;
 use super::series::matches;
 use super::{Change, Scenario, offset};
@@ -34,12 +36,23 @@ fn rule_names(scenario: &Scenario) -> Vec<&str> {
         Change::AddRule(rules) => Some(rules),
         _ => None,
     });
-    scenario
-        .rules
-        .iter()
-        .chain(added.flatten())
-        .filter_map(|rule| rule["metadata"]["name"].as_str())
-        .collect()
+    let rules = scenario.rules.iter().chain(added.flatten());
+    let mut names: Vec<&str> = rules.filter_map(rule_name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn rule_name(rule: &Value) -> Option<&str> {
+    rule["metadata"]["name"].as_str()
+}
+
+/// The rule that is meant where none is named.
+pub(super) fn only_rule(scenario: &Scenario) -> Option<&str> {
+    match rule_names(scenario).as_slice() {
+        [only] => Some(*only),
+        _ => None,
+    }
 }
 
 /// Checks the parts against each other.
@@ -82,7 +95,8 @@ impl Parts<'_> {
     fn objects(&self) {
         let nodes = self.scenario.nodes.iter().map(|node| node.name.as_str());
         self.once("nodes", nodes.collect());
-        self.once("rules", self.rules.clone());
+        let rules = self.scenario.rules.iter().filter_map(rule_name);
+        self.once("rules", rules.collect());
         for pod in self.scenario.pods.iter().filter(|pod| !pod.node.is_empty()) {
             if !node_names(self.scenario).any(|name| name == pod.node) {
                 self.problem(&format!(

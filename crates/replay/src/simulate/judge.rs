@@ -44,12 +44,14 @@ pub(super) struct Seen<'a> {
 /// One verdict for each check, and for each node where the checks concern nodes.
 pub(super) fn verdicts(expect: &Expect, scenario: &Scenario, seen: &Seen<'_>) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
-    let only = scenario.rules.first().filter(|_| scenario.rules.len() == 1);
-    let only = only.and_then(|rule| rule["metadata"]["name"].as_str());
     let scene = Scene {
         expect,
         seen,
-        rule: expect.rule.as_deref().or(only).unwrap_or_default(),
+        rule: expect
+            .rule
+            .as_deref()
+            .or(scenario.only_rule())
+            .unwrap_or_default(),
     };
     for check in &expect.checks {
         let (node_names, counts) = scene.nodes(check);
