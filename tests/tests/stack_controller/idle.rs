@@ -11,6 +11,8 @@ use crate::rig::{Rig, TICK, load_rule, taint, untaint};
 
 /// Longer than a status that never arrives is waited for before it is written again.
 const SPAN: Duration = Duration::from_secs(75);
+/// Evaluations go into a log that is emptied when it is a quarter of this.
+const LARGEST_STATE: u64 = 1024 * 1024;
 const LONG_SPAN: Duration = Duration::from_mins(3);
 
 #[expect(
