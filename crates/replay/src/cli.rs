@@ -18,6 +18,35 @@ const FAILED: u8 = 1;
 /// Wrong arguments, or a scenario that cannot be read.
 const USAGE: u8 = 2;
 
+/// The form of a scenario, for `replay run --help`.
+const FORMAT: &str = "\
+A scenario is a YAML file. Times count from its start; durations are written as 30s, 5m or 1h30m.
+
+  name, description, start, interval (5s), duration
+  config       what stands in config.json
+  rules        objects, {name, spec}, or {file: rules.yaml}, beside the scenario
+  templates    {file: templates.yaml}: checked, and otherwise not used
+  nodes        {name, count, labels, annotations, taints, unschedulable, conditions}
+               with count, {i} in the name is the number, {i:03} with zeros; a condition is a status,
+               or statuses by time: {0s: \"True\", 5m: \"Unknown\"}
+  pods         {namespace, name, count, node, owner, priority, labels, phase, mirror, emptyDir, grace}
+               owner is a kind such as ReplicaSet (default) or DaemonSet, or none
+  budgets      {name, namespace, selector or pods, allowed}
+  series       {step: 30s, metrics: {METRIC: {NODE or PATTERN: VALUES}}}
+               VALUES: 40 | 40+5x12 (and twelve more) | 40-5x12 | 95x3 (and three more) | _ | _x3 | stale |
+               NaN | Inf, separated by spaces; the last one lasts
+  events       {at, note, and what happens}: patchNode {name, labels, annotations, addTaints, removeTaints,
+               unschedulable, conditions}, addNode, deleteNode, replaceNode, editRule {name, spec}, addRule,
+               disableRule, enableRule, deleteRule, configure {…}, prometheus: up|down, budget {name, allowed},
+               wipeState: true, losePatches: true|false, delaySnapshots: TICKS
+  expect       {at, from, rule, node, and what is expected}: phase (Healthy, Pending, Triggered, Recovering),
+               guard (none, paused, dryRun, ignored, controlPlane, maxNodes), taints, noTaints, labels and
+               annotations (null: absent), unschedulable, evicted (a number, or namespace/name), alerts and patches
+               (a number, \">=2\", {type, count}, {kind, count}), status {phase, triggeredNodes, conditions, …}
+
+What is counted is counted from `from` (the start) to `at`. Taints are written as kubectl does: key=value:Effect.
+The simulated cluster applies what the hook writes and honours budgets; it schedules no pods.";
+
 /// Shows what NodeGuardian decides, and why, without a cluster.
 ///
 /// The hook's own code runs in virtual time against a simulated cluster, or once on a recorded binding context.
@@ -35,6 +64,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Play scenarios and check what they expect
+    #[command(after_long_help = FORMAT)]
     Run(RunArgs),
     /// Show the main job on a small built-in cluster: trigger, safety limit, recovery
     Demo(OutputArgs),
