@@ -55,7 +55,7 @@ pub(super) fn evaluate(
     };
     run.advance_records(remembered, &scope);
     run.trigger_new(remembered);
-    let evaluated = run.summary(&scope);
+    let evaluated = run.summary(&scope, remembered);
     bookkeep(remembered, due, &evaluated, world.inputs.now);
     plan.evaluated.push(evaluated);
 }
@@ -449,9 +449,16 @@ impl Run<'_, '_> {
         ending.end(record, event, inputs);
     }
 
-    fn summary(&self, scope: &Bits) -> Evaluated {
+    fn summary(&self, scope: &Bits, remembered: &RuleHistory) -> Evaluated {
         let mut pending = self.standing.now_true.clone();
         pending.drop_all(&self.standing.holds);
+        for (name, record) in &remembered.records {
+            if record.is_active()
+                && let Some(node) = self.world.positions.get(name.as_str())
+            {
+                pending.remove(*node);
+            }
+        }
         let mut unknown = scope.clone();
         unknown.drop_all(&self.standing.now_true);
         unknown.drop_all(&self.standing.now_false);

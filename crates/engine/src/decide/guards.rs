@@ -93,13 +93,13 @@ fn guard(
         // A node that was let through before keeps its place: what was done to it stays.
         return Some(Guard::Ignored);
     }
-    if record.admitted {
-        return None;
-    }
     if nodes.is_control_plane(node)
         && !selector::asks_for_control_plane(&rule.selector, nodes.name(node))
     {
         return Some(Guard::ControlPlane);
+    }
+    if record.admitted {
+        return None;
     }
     let configured = safety.max_nodes.of(nodes.len());
     let limit = rule
@@ -170,7 +170,8 @@ fn follow_edit(rule: &Rule, record: &mut NodeRecord) {
 
 /// Gives the evictions and drains that this run of the actions asks for.
 fn start_jobs(rule: &Rule, record: &mut NodeRecord, now: Time) {
-    if !record.admitted || record.guard == Some(Guard::Ignored) {
+    let left_alone = matches!(record.guard, Some(Guard::Ignored | Guard::ControlPlane));
+    if !record.admitted || left_alone {
         return;
     }
     for task in tasks(rule) {

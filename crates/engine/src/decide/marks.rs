@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::history::{History, Ledger, Mark, MarkKey, Owned, Sight};
+use crate::history::{Guard, History, Ledger, Mark, MarkKey, Owned, Sight};
 use crate::node::Nodes;
 use crate::plan::{NodeChange, Plan};
 use crate::rule::Action;
@@ -147,7 +147,8 @@ fn note_given_up(
 /// The marks wanted on each node. Of rules that want the same taint key, label or annotation, the one with the
 /// smaller priority number wins, and of equals the first by name; a disruptive mark counts once it was let through.
 ///
-/// On a node that is annotated to be left alone a disruptive mark is not wanted: what stands stays, what someone
+/// On a node that has to be left alone since it was annotated so, or since the rule no longer asks for a
+/// control-plane node, a disruptive mark is not wanted: what stands stays, what someone
 /// took away is not set again.
 fn desired(history: &History, world: &World<'_>) -> BTreeMap<String, Vec<Mark>> {
     let mut rules: Vec<_> = history.rules.iter().collect();
@@ -160,13 +161,14 @@ fn desired(history: &History, world: &World<'_>) -> BTreeMap<String, Vec<Mark>> 
             .filter(|(_, record)| record.is_active() && !record.dry_run)
         {
             let position = world.positions.get(node.as_str());
-            let ignored = position.is_some_and(|node| world.inputs.nodes.is_ignored(*node));
+            let left_alone = record.guard == Some(Guard::ControlPlane)
+                || position.is_some_and(|node| world.inputs.nodes.is_ignored(*node));
             let wanted = desired.entry(node.clone()).or_default();
             let settled = wanted.len();
             for mark in record
                 .marks
                 .iter()
-                .filter(|mark| (record.admitted && !ignored) || !mark.key.is_disruptive())
+                .filter(|mark| (record.admitted && !left_alone) || !mark.key.is_disruptive())
             {
                 if !wanted[..settled]
                     .iter()

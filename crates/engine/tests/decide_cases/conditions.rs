@@ -284,6 +284,20 @@ fn a_step_of_the_clock_neither_triggers_nor_blocks() {
 }
 
 #[test]
+fn a_triggered_node_is_not_pending() {
+    let mut story = Story::new(["n1", "n2"]).rule("hot", &lasting("60s"));
+    story.load("n1", 2.0);
+    story.repeat(3, 30);
+    story.load("n1", 0.5);
+    story.after(30);
+    for node in ["n1", "n2"] {
+        story.load(node, 2.0);
+    }
+    let plan = story.after(30);
+    assert_eq!(plan.evaluated[0].pending, 1, "n2 alone");
+}
+
+#[test]
 fn a_spike_of_one_sample_does_nothing() {
     let mut story = Story::new(["n1"]).rule("hot", &lasting("30s"));
     for _ in 0..20 {

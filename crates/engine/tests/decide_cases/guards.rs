@@ -1,5 +1,6 @@
 //! What holds disruptive actions back, and what it lets through.
 
+use ng_engine::history::Guard;
 use ng_engine::plan::{AlertKind, Happening};
 use ng_engine::rule::MaxNodes;
 
@@ -209,7 +210,7 @@ fn an_ignored_node_keeps_its_pods_and_its_schedule() {
     assert!(cordoned(&story).is_empty());
     assert_eq!(alerts(&plan), ["hot/n1: trigger"]);
     assert_eq!(
-        plan.alerts[0].guard.as_ref().map(|guard| guard.word()),
+        plan.alerts[0].guard.as_ref().map(Guard::word),
         Some("ignored")
     );
     assert_eq!(story.guard("hot", "n1"), "ignored");
@@ -324,6 +325,35 @@ fn the_control_plane_has_to_be_asked_for() {
     story.load("n1", 2.0);
     story.after(30);
     assert_eq!(story.guard("hot", "n1"), "controlPlane", "the older label");
+}
+
+#[test]
+fn a_control_plane_node_that_is_no_longer_asked_for_is_left_as_it_is() {
+    let rule = cordon("nodeSelector: {nodeNames: [n1]}").replace(
+        "recoveryCooldownPeriod",
+        "cooldownPeriod: 2m, recoveryCooldownPeriod",
+    );
+    let mut story = Story::new(["n1", "n2"]).rule("hot", &rule);
+    story
+        .node("n1")
+        .label("node-role.kubernetes.io/control-plane", "");
+    story.load("n1", 2.0);
+    story.after(30);
+    assert_eq!(cordoned(&story), ["n1"]);
+    story.edit("hot", &rule.replace("{nodeNames: [n1]}", "{}"));
+    story.after(30);
+    assert_eq!(
+        (cordoned(&story), story.guard("hot", "n1")),
+        (vec!["n1"], "controlPlane")
+    );
+    story.node("n1").cordoned = false;
+    let remembered = story.history.rules.get_mut("hot").unwrap();
+    remembered.records.get_mut("n1").unwrap().jobs.clear();
+    for _ in 0..8 {
+        story.after(30);
+        assert!(cordoned(&story).is_empty());
+        assert_eq!(story.jobs("hot", "n1"), 0);
+    }
 }
 
 #[test]

@@ -66,6 +66,17 @@ enum World {
     Unreliable,
 }
 
+/// Recovery conditions of a rule that has any.
+fn recovery_conditions(metric: &str, has_any: bool) -> String {
+    if has_any {
+        format!(
+            "recoveryConditions: [{{metric: {metric}, operator: '<', value: 1, duration: 30s}}]"
+        )
+    } else {
+        String::new()
+    }
+}
+
 /// A rule that removes everything it sets. Its values begin with `r`.
 fn rule() -> impl Strategy<Value = String> {
     let conditions = (
@@ -105,13 +116,7 @@ fn rule() -> impl Strategy<Value = String> {
         } else {
             ""
         };
-        let recovery = if recovery {
-            format!(
-                "recoveryConditions: [{{metric: {metric}, operator: '<', value: 1, duration: 30s}}]"
-            )
-        } else {
-            String::new()
-        };
+        let recovery = recovery_conditions(metric, recovery);
         format!(
             "conditions:
   - {{metric: {metric}, operator: '>', value: 1.5, duration: {duration}}}{second}

@@ -2,55 +2,56 @@
 
 use crate::decide_support::Story;
 
+/// Selectors and the nodes they select of n1: zone=a, slots=5; n2: zone=b, slots=x; n3; n4: zone=a, slots=-3.
+const TABLE: [(&str, &str); 16] = [
+    ("{}", "n1 n2 n3 n4"),
+    ("{matchLabels: {zone: a}}", "n1 n4"),
+    ("{matchLabels: {zone: a, slots: '5'}}", "n1"),
+    ("{matchLabels: {zone: c}}", ""),
+    (
+        "{matchExpressions: [{key: zone, operator: In, values: [b, c]}]}",
+        "n2",
+    ),
+    (
+        "{matchExpressions: [{key: zone, operator: NotIn, values: [a]}]}",
+        "n2 n3",
+    ),
+    (
+        "{matchExpressions: [{key: zone, operator: Exists}]}",
+        "n1 n2 n4",
+    ),
+    (
+        "{matchExpressions: [{key: zone, operator: DoesNotExist}]}",
+        "n3",
+    ),
+    (
+        "{matchExpressions: [{key: slots, operator: Gt, values: ['4']}]}",
+        "n1",
+    ),
+    (
+        "{matchExpressions: [{key: slots, operator: Gt, values: ['5']}]}",
+        "",
+    ),
+    (
+        "{matchExpressions: [{key: slots, operator: Lt, values: ['5']}]}",
+        "n4",
+    ),
+    (
+        "{matchExpressions: [{key: slots, operator: Lt, values: ['6']}]}",
+        "n1 n4",
+    ),
+    ("{nodeNames: [n3, n1, missing]}", "n1 n3"),
+    ("{nodeNames: [missing]}", ""),
+    ("{nodeNames: [n1, n2], matchLabels: {zone: b}}", "n2"),
+    (
+        "{matchLabels: {zone: a}, matchExpressions: [{key: slots, operator: Lt, values: ['0']}]}",
+        "n4",
+    ),
+];
+
 #[test]
 fn all_given_parts_must_match() {
-    // n1: zone=a, slots=5; n2: zone=b, slots=x; n3: no labels; n4: zone=a, slots=-3
-    let table = [
-        ("{}", "n1 n2 n3 n4"),
-        ("{matchLabels: {zone: a}}", "n1 n4"),
-        ("{matchLabels: {zone: a, slots: '5'}}", "n1"),
-        ("{matchLabels: {zone: c}}", ""),
-        (
-            "{matchExpressions: [{key: zone, operator: In, values: [b, c]}]}",
-            "n2",
-        ),
-        (
-            "{matchExpressions: [{key: zone, operator: NotIn, values: [a]}]}",
-            "n2 n3",
-        ),
-        (
-            "{matchExpressions: [{key: zone, operator: Exists}]}",
-            "n1 n2 n4",
-        ),
-        (
-            "{matchExpressions: [{key: zone, operator: DoesNotExist}]}",
-            "n3",
-        ),
-        (
-            "{matchExpressions: [{key: slots, operator: Gt, values: ['4']}]}",
-            "n1",
-        ),
-        (
-            "{matchExpressions: [{key: slots, operator: Gt, values: ['5']}]}",
-            "",
-        ),
-        (
-            "{matchExpressions: [{key: slots, operator: Lt, values: ['5']}]}",
-            "n4",
-        ),
-        (
-            "{matchExpressions: [{key: slots, operator: Lt, values: ['6']}]}",
-            "n1 n4",
-        ),
-        ("{nodeNames: [n3, n1, missing]}", "n1 n3"),
-        ("{nodeNames: [missing]}", ""),
-        ("{nodeNames: [n1, n2], matchLabels: {zone: b}}", "n2"),
-        (
-            "{matchLabels: {zone: a}, matchExpressions: [{key: slots, operator: Lt, values: ['0']}]}",
-            "n4",
-        ),
-    ];
-    for (selector, expected) in table {
+    for (selector, expected) in TABLE {
         let rule = format!(
             "conditions: [{{nodeCondition: Ready, status: ['True'], duration: 0s}}]\nnodeSelector: {selector}"
         );
