@@ -247,8 +247,8 @@ pub struct Owned {
     /// Since when it is being removed; `None` while it stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaving: Option<Time>,
-    /// The value of ours that the node showed at the last evaluation: an earlier one while a new value is on its way
-    /// or its write was lost, and none as long as the mark was not seen on the node.
+    /// The value of ours that the node showed at the last evaluation, or may have: an earlier one while a new value
+    /// is on its way or its write was lost, and none as long as the mark was not seen on the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<String>,
 }

@@ -147,9 +147,8 @@ fn note_given_up(
 /// The marks wanted on each node. Of rules that want the same taint key, label or annotation, the one with the
 /// smaller priority number wins, and of equals the first by name; a disruptive mark counts once it was let through.
 ///
-/// On a node that has to be left alone since it was annotated so, or since the rule no longer asks for a
-/// control-plane node, a disruptive mark is not wanted: what stands stays, what someone
-/// took away is not set again.
+/// On a node that has to be left alone, since it was annotated so or since the rule no longer asks for a
+/// control-plane node, a disruptive mark is not wanted: what stands stays, what someone took away is not set again.
 fn desired(history: &History, world: &World<'_>) -> BTreeMap<String, Vec<Mark>> {
     let mut rules: Vec<_> = history.rules.iter().collect();
     rules.sort_by_key(|(name, rule)| (rule.summary.priority, name.as_str()));
@@ -265,7 +264,11 @@ impl Balance<'_> {
         match entry {
             Some(owned) => {
                 owned.leaving = None;
-                owned.mark.value.clone_from(&mark.value);
+                let earlier = std::mem::replace(&mut owned.mark.value, mark.value.clone());
+                if earlier != mark.value {
+                    // Written, but not seen yet: should the new value get lost, this one stands.
+                    owned.shown.get_or_insert(earlier);
+                }
             }
             None if lacks => self.ledger.marks.push(Owned {
                 mark: mark.clone(),

@@ -17,6 +17,9 @@ pub(crate) struct Node {
     pub(crate) cordoned: bool,
     /// Whether the cordon is someone else's.
     pub(crate) foreign_cordon: bool,
+    /// Whether our cordon was lifted and no evaluation has seen that yet: a cordon set by someone else just then
+    /// looks exactly as if the removal had been lost.
+    pub(crate) just_lifted: bool,
     pub(crate) conditions: BTreeMap<String, String>,
 }
 
@@ -29,6 +32,7 @@ impl Node {
             taints: BTreeMap::new(),
             cordoned: false,
             foreign_cordon: false,
+            just_lifted: false,
             conditions: [("Ready".to_owned(), "True".to_owned())].into(),
         }
     }
@@ -61,6 +65,9 @@ impl Node {
     /// Someone else writes or removes a mark; foreign values begin with `f`.
     pub(crate) fn meddle(&mut self, key: &MarkKey, value: Option<&str>) {
         if *key == MarkKey::Cordon {
+            if self.just_lifted {
+                return;
+            }
             self.foreign_cordon = value.is_some() && (self.foreign_cordon || !self.cordoned);
         }
         self.put(key, value);
@@ -154,6 +161,7 @@ impl Cluster {
                     self.harm.push(format!("{}: {owned:?}", change.node));
                 }
                 node.unset(owned);
+                node.just_lifted |= owned.mark.key == MarkKey::Cordon;
             }
         }
         for mark in &change.set {

@@ -158,6 +158,9 @@ impl Story {
 
     /// Evaluates every rule and carries out what is planned.
     pub(crate) fn evaluate(&mut self) -> Plan {
+        for node in self.cluster.nodes.values_mut() {
+            node.just_lifted = false;
+        }
         self.snapshots.push_back(self.cluster.clone());
         while self.snapshots.len() > self.lag + 1 {
             self.snapshots.pop_front();
