@@ -38,7 +38,8 @@ A scenario is a YAML file. Times count from its start; durations are written as 
   events       {at, note, and what happens}: patchNode {name, labels, annotations, addTaints, removeTaints,
                unschedulable, conditions}, addNode, deleteNode, replaceNode, editRule {name, spec}, addRule,
                disableRule, enableRule, deleteRule, configure {…}, prometheus: up|down, budget {name, allowed},
-               wipeState: true, losePatches: true|false, delaySnapshots: TICKS
+               wipeState: true, losePatches: true|false, delaySnapshots: TICKS,
+               hideRules: true|false (snapshots lack them)
   expect       {at, from, rule, node, and what is expected}: phase (Healthy, Pending, Triggered, Recovering),
                guard (none, paused, dryRun, ignored, controlPlane, maxNodes), taints, noTaints, labels and
                annotations (null: absent), unschedulable, evicted (a number, or namespace/name), alerts and patches
@@ -328,6 +329,15 @@ fn replay_context(args: ContextArgs) -> anyhow::Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+
+    #[test]
+    fn help_names_every_key() {
+        let is_letter = |letter: char| letter.is_ascii_alphabetic();
+        let words: Vec<&str> = super::FORMAT.split(|letter| !is_letter(letter)).collect();
+        for key in crate::scenario::keys() {
+            assert!(words.contains(&key), "{key}");
+        }
+    }
 
     #[test]
     fn arguments_are_consistent() {

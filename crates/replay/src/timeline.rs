@@ -78,7 +78,9 @@ impl Entry {
             if decision.event == Happening::Triggered {
                 entry.what.push_str(", but held back");
             }
-            entry.why.push(format!("guard {}: {guard}", guard.word()));
+            let told = format!("guard {}: {guard}", guard.word());
+            entry.why.push(told.clone());
+            entry.details.push(told);
         }
         for input in &decision.inputs {
             entry

@@ -131,7 +131,7 @@ impl fmt::Display for Count {
     }
 }
 
-const KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] = &[
     "at",
     "from",
     "rule",

@@ -45,6 +45,8 @@ pub(crate) enum Change {
     LosePatches(bool),
     /// How many ticks old snapshots are.
     DelaySnapshots(usize),
+    /// Whether snapshots lack the rules, as when shell-operator loses its cache.
+    HideRules(bool),
 }
 
 impl Change {
@@ -86,7 +88,7 @@ pub(crate) struct NodePatch {
     pub(crate) conditions: BTreeMap<String, String>,
 }
 
-const KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] = &[
     "at",
     "note",
     "patchNode",
@@ -104,6 +106,7 @@ const KEYS: &[&str] = &[
     "wipeState",
     "losePatches",
     "delaySnapshots",
+    "hideRules",
 ];
 
 pub(super) fn read(doc: Option<Doc<'_>>, read: ReadFile<'_>) -> Vec<Event> {
@@ -175,6 +178,7 @@ fn changes(fields: &Fields<'_>, read: ReadFile<'_>) -> Vec<Change> {
     changes.extend(flag("losePatches").map(Change::LosePatches));
     let ticks = fields.get("delaySnapshots").and_then(|doc| doc.count());
     changes.extend(ticks.map(Change::DelaySnapshots));
+    changes.extend(flag("hideRules").map(Change::HideRules));
     changes
 }
 

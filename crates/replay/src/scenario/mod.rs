@@ -60,6 +60,19 @@ pub(crate) struct Scenario {
     pub(crate) expects: Vec<Expect>,
 }
 
+/// Every key that a scenario may have, to compare with what is written about them.
+#[cfg(test)]
+pub(crate) fn keys() -> Vec<&'static str> {
+    let lists = [
+        KEYS,
+        objects::NODE_KEYS,
+        objects::POD_KEYS,
+        events::KEYS,
+        checks::KEYS,
+    ];
+    lists.concat()
+}
+
 /// Where the files that a scenario names are found.
 pub(crate) type ReadFile<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 

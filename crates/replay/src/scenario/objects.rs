@@ -122,7 +122,7 @@ pub(crate) struct Node {
     pub(crate) conditions: BTreeMap<String, String>,
 }
 
-const NODE_KEYS: &[&str] = &[
+pub(super) const NODE_KEYS: &[&str] = &[
     "name",
     "count",
     "labels",
@@ -278,7 +278,7 @@ pub(crate) struct Pod {
     pub(crate) grace: Duration,
 }
 
-const POD_KEYS: &[&str] = &[
+pub(super) const POD_KEYS: &[&str] = &[
     "namespace",
     "name",
     "count",

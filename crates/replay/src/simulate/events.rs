@@ -68,6 +68,11 @@ impl Play<'_> {
                 self.delay = *ticks;
                 format!("snapshots are {ticks} ticks old")
             }
+            Change::HideRules(hidden) => {
+                self.world.get_mut().hides_rules = *hidden;
+                let word = if *hidden { "lack" } else { "have" };
+                format!("snapshots {word} the rules")
+            }
             Change::PatchNode(..)
             | Change::AddNode(_)
             | Change::DeleteNode(_)
@@ -135,7 +140,8 @@ fn objects(world: &mut World, change: &Change, scenario: &Scenario) -> Option<St
         | Change::Prometheus(_)
         | Change::WipeState
         | Change::LosePatches(_)
-        | Change::DelaySnapshots(_) => return None,
+        | Change::DelaySnapshots(_)
+        | Change::HideRules(_) => return None,
     })
 }
 

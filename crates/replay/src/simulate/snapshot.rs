@@ -11,7 +11,8 @@ pub(super) fn contexts(world: &mut World) -> Vec<u8> {
         "[{\"binding\":\"rule-evaluation\",\"groupName\":\"evaluation\",\
          \"snapshots\":{\"monitor-nodeguardian-rules\":[",
     );
-    for (index, rule) in world.rules.values().enumerate() {
+    let rules = world.rules.values().filter(|_| !world.hides_rules);
+    for (index, rule) in rules.enumerate() {
         let filtered = json!({
             "spec": rule["spec"],
             "deletionTimestamp": rule["metadata"]["deletionTimestamp"],

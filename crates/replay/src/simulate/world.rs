@@ -23,6 +23,8 @@ pub(crate) struct World {
     pub(crate) now: Option<Time>,
     pub(crate) nodes: BTreeMap<String, Kept>,
     pub(crate) rules: BTreeMap<String, Value>,
+    /// Whether snapshots lack the rules although they exist.
+    pub(crate) hides_rules: bool,
     pub(crate) budgets: Vec<Budget>,
     /// Evictions that were asked for since this was last taken.
     pub(crate) asked: Vec<Asked>,
