@@ -66,6 +66,13 @@ pub(crate) fn files() -> Result<Vec<String>> {
     Ok(files)
 }
 
+/// Every Rust source file.
+pub(crate) fn sources() -> Result<Vec<String>> {
+    let mut files = files()?;
+    files.retain(|file| Path::new(file).extension().is_some_and(|end| end == "rs"));
+    Ok(files)
+}
+
 fn below(dir: &Path, root: &Path) -> Result<Vec<String>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir)? {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::checkout::{files, items, metadata, root, text, word};
+use crate::checkout::{files, items, metadata, root, sources, text, word};
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
@@ -197,11 +197,8 @@ fn every_crate_takes_lints_and_versions_from_the_workspace() -> Result<()> {
 fn every_source_file_says_what_it_is_for() -> Result<()> {
     let mut problems = Vec::new();
     // A module's tests are explained by the module.
-    let sources = files()?;
-    let sources = sources
-        .iter()
-        .filter(|file| file.ends_with(".rs") && !file.ends_with("/tests.rs"));
-    for file in sources {
+    let sources = sources()?;
+    for file in sources.iter().filter(|file| !file.ends_with("/tests.rs")) {
         if !text(file)?.starts_with("//!") {
             problems.push(format!("{file}: does not open with //!"));
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::checkout::{files, items, metadata, root, text, word};
+use crate::checkout::{files, items, metadata, root, sources, text, word};
 use anyhow::{Context as _, Result, ensure};
 use ng_engine::history::Guard;
 use ng_engine::reading::Unknown;
@@ -102,8 +102,8 @@ fn same(what: &str, documented: &BTreeSet<String>, real: &BTreeSet<String>) -> R
 /// The string literals of source files below `folder`, tests left out.
 fn literals(folder: &str) -> Result<BTreeSet<String>> {
     let mut literals = BTreeSet::new();
-    for file in files()? {
-        if !file.starts_with(folder) || !file.contains("/src/") || !file.ends_with(".rs") {
+    for file in sources()? {
+        if !file.starts_with(folder) || !file.contains("/src/") {
             continue;
         }
         let text = text(&file)?;
