@@ -16,6 +16,7 @@ pub mod eviction;
 mod exec;
 mod kubeconfig;
 mod list;
+pub mod objects;
 pub mod pods;
 pub mod quantity;
 pub mod request;

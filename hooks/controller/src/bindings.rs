@@ -1,5 +1,8 @@
 //! What the controller listens to.
 
+use std::time::Duration;
+
+use ng_engine::time::Time;
 use ng_hook::{HookConfig, Kubernetes, ObjectEvent, Schedule};
 
 /// Binding of the rules.
@@ -16,6 +19,25 @@ const GROUP: &str = "evaluation";
 
 /// A run with nothing due costs about a millisecond, so ticks may be as frequent as the shortest useful interval.
 const EVERY_FIVE_SECONDS: &str = "*/5 * * * * *";
+
+/// Milliseconds between two ticks.
+const PERIOD: i64 = 5_000;
+/// How many milliseconds after its tick a run begins at most.
+const DELAY: i64 = 500;
+
+/// The tick that a run belongs to, if it began right after one, and else `now`.
+///
+/// A run begins some ten to some hundred milliseconds after its tick, now later, now earlier. By the clock a condition
+/// that was true at every tick would be just short of its duration half of the time, and wait for another check
+/// interval.
+pub(crate) fn moment(now: Time) -> Time {
+    let late = now.millis().rem_euclid(PERIOD);
+    if late <= DELAY {
+        now.minus(Duration::from_millis(late.unsigned_abs()))
+    } else {
+        now
+    }
+}
 
 /// Only what users change: our own status must not wake us.
 const RULE_FILTER: &str = "{spec: .spec, deletionTimestamp: .metadata.deletionTimestamp}";
@@ -56,4 +78,24 @@ pub fn bindings() -> HookConfig {
                 .allow_failure()
                 .snapshots([RULES, NODES]),
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_belongs_to_the_tick_it_began_right_after() {
+        let cases = [
+            ("2026-01-01T00:00:05.000Z", "2026-01-01T00:00:05.000Z"),
+            ("2026-01-01T00:00:05.239Z", "2026-01-01T00:00:05.000Z"),
+            ("2026-01-01T00:00:05.501Z", "2026-01-01T00:00:05.501Z"),
+            ("2026-01-01T00:00:06.000Z", "2026-01-01T00:00:06.000Z"),
+            ("2026-01-01T00:00:09.999Z", "2026-01-01T00:00:09.999Z"),
+        ];
+        let time = |text: &str| Time::from(text.parse::<jiff::Timestamp>().unwrap());
+        for (now, wanted) in cases {
+            assert_eq!(moment(time(now)), time(wanted), "{now}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use ng_engine::history::{History, Job, JobEnd, NodeRecord, PodAttempt, PodResult
 use ng_engine::time::Time;
 use ng_hook::log::Value as Field;
 use ng_kube::eviction::EvictionOutcome;
-use ng_kube::k8s_openapi::api::core::v1::Pod;
+use ng_kube::objects::Pod;
 use ng_kube::pods::{DrainMode, DrainRules, EvictablePod, evictable, order};
 use ng_state::Store;
 

@@ -44,10 +44,14 @@ fn handle(run: &Run) -> anyhow::Result<Report> {
     report::apply_log_settings(&run.log, &loaded.config.log);
     report::configuration(&run.log, &loaded);
     let cluster = ports::ApiCluster::new(&run.env);
+    let now = match run.env.now()? {
+        Some(given) => Time::from(given),
+        None => bindings::moment(Time::from(run.now)),
+    };
     let desk = Desk {
         config: &loaded.config,
         log: &run.log,
-        now: Time::from(run.now),
+        now,
         deadline: run.deadline,
         state_dir: run.env.state_dir(),
         cluster: &cluster,

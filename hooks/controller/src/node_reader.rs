@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ng_engine::node::{NodeEntry, Nodes, Resources};
 use ng_engine::time::Time;
 use ng_hook::json::{Error, Kind, Reader};
-use ng_kube::k8s_openapi::api::core::v1::Node;
 use ng_kube::k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
+use ng_kube::objects::Node;
 use ng_kube::quantity::Quantity;
 
 /// Reads a snapshot's list of `{filterResult: {name, uid, labels, …}}`. Items without a name are passed over.

@@ -9,7 +9,8 @@ use ng_engine::node::{IGNORE_ANNOTATION, Nodes};
 use ng_engine::time::Time;
 use ng_hook::Env;
 use ng_kube::eviction::EvictionOutcome;
-use ng_kube::k8s_openapi::api::core::v1::{Node, Pod, Taint};
+use ng_kube::k8s_openapi::api::core::v1::Taint;
+use ng_kube::objects::{Node, Pod};
 use ng_kube::{Client, Credentials, Options, PodRef, SERVICE_ACCOUNT_DIR, request};
 use serde_json::{Value, json};
 
@@ -21,7 +22,7 @@ pub trait Cluster {
     fn is_configured(&self) -> bool;
     /// The node as it is at this moment; `None`: it is gone.
     fn node(&self, name: &str, deadline: Instant) -> Result<Option<LiveNode>, String>;
-    /// Every node, in the form of [`ng_kube::k8s_openapi`].
+    /// Every node.
     fn nodes(&self, deadline: Instant) -> Result<Vec<Node>, String>;
     /// Whether the rule still exists with this UID; an empty UID matches any.
     fn rule_exists(&self, name: &str, uid: &str, deadline: Instant) -> Result<bool, String>;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ng_kube::eviction::EvictionOutcome;
-use ng_kube::k8s_openapi::api::core::v1::Pod;
+use ng_kube::objects::Pod;
 use ng_kube::{Client, KubeError, Options, Page, PodRef, Request, request};
 
 use crate::support::{Folder, Received, Reply, Server, chain, soon};

@@ -11,7 +11,7 @@ use ng_controller::ports::{Cluster, LiveNode, live};
 use ng_engine::time::Time;
 use ng_kube::PodRef;
 use ng_kube::eviction::EvictionOutcome;
-use ng_kube::k8s_openapi::api::core::v1::{Node as ApiNode, Pod as ApiPod};
+use ng_kube::objects::{Node as ApiNode, Pod as ApiPod};
 use serde_json::{Map, Value, json};
 
 use crate::scenario::series::matches;
