@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use crate::bits::Bits;
-use crate::history::{
-    History, JobEnd, Ledger, MarkKey, NodeRecord, Phase, RESTORED, RuleHistory, Timer,
-};
+use crate::history::{History, Ledger, MarkKey, NodeRecord, Phase, RESTORED, RuleHistory, Timer};
 use crate::plan::{AlertKind, Evaluated, Happening, Input, Plan, Verdict};
-use crate::rule::{Conditions, Logic, RecoveryAction, Rule};
+use crate::rule::{Conditions, Logic, Rule};
 use crate::time::{Time, millis};
 
 use super::condition::{self, Scene, Standing};
-use super::{Act, Due, Retired, Told, Turn, World, marks, notices, selector};
+use super::ending::Ending;
+use super::{Act, Due, Turn, World, marks, notices, selector};
 
 /// Evaluates one rule on every node.
 pub(super) fn evaluate(
@@ -470,137 +469,5 @@ impl Run<'_, '_> {
             unknown: unknown.count(),
             unknown_example: notices::example(self.due, &unknown, self.scene.nodes),
         }
-    }
-}
-
-/// The end of an episode, however it comes.
-struct Ending<'run, 'a> {
-    node: usize,
-    /// Name of the rule.
-    name: &'run str,
-    /// The rule, unless it is lost.
-    rule: Option<&'run Rule>,
-    turn: &'run mut Turn,
-    plan: &'run mut Plan,
-    world: &'run World<'a>,
-}
-
-impl Ending<'_, '_> {
-    fn end(&mut self, record: &mut NodeRecord, event: Happening, inputs: Vec<Input>) {
-        let now = self.world.inputs.now;
-        let name = self.world.inputs.nodes.name(self.node);
-        let actions = self
-            .rule
-            .map(|rule| rule.recovery_actions.as_slice())
-            .unwrap_or_default();
-        if !record.dry_run {
-            // The keys in the recovery actions, whichever rule set them …
-            for key in actions.iter().flat_map(removed_by) {
-                self.turn.given_up.push((name.to_owned(), key));
-            }
-            // … and on release everything the rule wanted: nobody else would ever remove it.
-            if event == Happening::Released {
-                self.turn.given_up.extend(
-                    record
-                        .marks
-                        .iter()
-                        .map(|mark| (name.to_owned(), mark.key.clone())),
-                );
-            }
-        }
-        self.turn.acts.push(Act {
-            rule: self.name.to_owned(),
-            node: self.node,
-            kind: AlertKind::Recovery,
-            inputs: inputs.clone(),
-            record: record.clone(),
-            actions: Some(actions.to_vec()),
-            told: self.rule.map(|rule| Told {
-                description: rule.description.clone(),
-                severity: rule.severity,
-            }),
-        });
-        self.plan
-            .decisions
-            .push(self.world.decision(self.name, self.node, event, inputs));
-        record.phase = Phase::Idle;
-        record.recovered_at = Some(now);
-        record.marks.clear();
-        record.recovery.clear();
-        record.clear = None;
-        record.guard = None;
-        record.admitted = false;
-        for job in record.jobs.iter_mut().filter(|job| job.end.is_none()) {
-            job.end = Some(JobEnd::Cancelled);
-        }
-        record.jobs.clear();
-    }
-}
-
-/// The marks that a recovery action names. A taint is named by its key alone, whatever its effect.
-fn removed_by(action: &RecoveryAction) -> Vec<MarkKey> {
-    match action {
-        RecoveryAction::RemoveTaint(key) => [
-            crate::rule::TaintEffect::NoSchedule,
-            crate::rule::TaintEffect::PreferNoSchedule,
-            crate::rule::TaintEffect::NoExecute,
-        ]
-        .into_iter()
-        .map(|effect| MarkKey::Taint {
-            key: key.clone(),
-            effect,
-        })
-        .collect(),
-        RecoveryAction::RemoveLabel(keys) => keys
-            .iter()
-            .map(|key| MarkKey::Label { key: key.clone() })
-            .collect(),
-        RecoveryAction::RemoveAnnotation(keys) => keys
-            .iter()
-            .map(|key| MarkKey::Annotation { key: key.clone() })
-            .collect(),
-        RecoveryAction::Uncordon => vec![MarkKey::Cordon],
-        RecoveryAction::Alert(_) => Vec::new(),
-    }
-}
-
-/// Runs the recovery actions for every node that a disabled or deleted rule holds. Waits while paused.
-pub(super) fn release(
-    history: &mut History,
-    retired: &Retired<'_>,
-    world: &World<'_>,
-    turn: &mut Turn,
-    plan: &mut Plan,
-) {
-    let Some(remembered) = history.rules.get_mut(retired.name) else {
-        return;
-    };
-    if !world.inputs.safety.paused {
-        for (name, record) in remembered
-            .records
-            .iter_mut()
-            .filter(|(_, record)| record.is_active())
-        {
-            let Some(node) = world.positions.get(name.as_str()).copied() else {
-                continue;
-            };
-            let mut ending = Ending {
-                node,
-                name: retired.name,
-                rule: retired.rule,
-                turn,
-                plan,
-                world,
-            };
-            ending.end(record, Happening::Released, Vec::new());
-            remembered.summary.last_recovery = Some(world.inputs.now);
-        }
-    }
-    remembered.timers = crate::timers::Timers::default();
-    remembered.summary.pending = 0;
-    remembered.summary.unknown = 0;
-    let active = remembered.records.values().any(NodeRecord::is_active);
-    if !retired.exists && !active {
-        history.rules.remove(retired.name);
     }
 }

@@ -9,6 +9,7 @@
 //! *notices* writes the alerts.
 
 mod condition;
+mod ending;
 mod episode;
 mod guards;
 mod interest;
@@ -130,7 +131,7 @@ pub fn decide(history: &mut History, inputs: &Inputs<'_>) -> Plan {
         episode::evaluate(history, due, &world, &mut turn, &mut plan);
     }
     for retired in inputs.retired {
-        episode::release(history, retired, &world, &mut turn, &mut plan);
+        ending::release(history, retired, &world, &mut turn, &mut plan);
     }
     guards::admit(history, &due, &world, &mut turn, &mut plan);
     marks::reconcile(history, &world, &turn, &mut plan);
