@@ -8,6 +8,8 @@
 
 mod decide_support;
 
+#[path = "decide_cases/codecs.rs"]
+mod codecs;
 #[path = "decide_cases/conditions.rs"]
 mod conditions;
 #[path = "decide_cases/cooldowns.rs"]
