@@ -1,11 +1,13 @@
 //! A stack with the controller as its only hook, and what tests look at.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ng_engine::plan::{Alert, AlertKind};
 use ng_state::{OutboxFilter, Store};
+use ng_tests::audit::Request;
 use ng_tests::{Api, Hook, Load, Node, Stack, Tools, program, wait_until};
 use serde_json::{Value, json};
 
@@ -246,12 +248,24 @@ impl Rig {
     pub(crate) fn close(mut self) -> Result<()> {
         self.stack.operator().kill();
         let user = self.stack.hook_user().to_owned();
-        let refused: Vec<_> = self.stack.cluster().requests()?;
-        let refused: Vec<_> = refused
-            .into_iter()
-            .filter(|request| request.user == user && request.code == 403)
-            .collect();
-        ensure!(refused.is_empty(), "not allowed: {refused:?}");
+        let mut requests = self.stack.cluster().requests()?;
+        requests.retain(|request| request.user == user);
+        let right = |request: &Request| {
+            let Request {
+                verb,
+                resource,
+                namespace,
+                ..
+            } = request;
+            format!("{verb} {resource} in {namespace:?}")
+        };
+        let (refused, allowed): (Vec<_>, Vec<_>) =
+            requests.iter().partition(|request| request.code == 403);
+        let allowed: BTreeSet<_> = allowed.into_iter().map(right).collect();
+        let mut missing: BTreeSet<_> = refused.into_iter().map(right).collect();
+        // An API server that has just started refuses everything before it has read its roles.
+        missing.retain(|right| !allowed.contains(right));
+        ensure!(missing.is_empty(), "not allowed: {missing:?}");
         let log = self.stack.operator().log()?;
         let failed = log
             .iter()
