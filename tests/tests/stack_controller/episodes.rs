@@ -126,13 +126,11 @@ fn check_triggered(rig: &mut Rig) -> Result<()> {
         Ok(())
     })?;
     let rule = format!("rule=\"{RULE}\"");
-    rig.wait_metric("nodeguardian_triggered_nodes", &[&rule], |value| {
-        value == 1.0
-    })?;
+    rig.wait_metric("nodeguardian_triggered_nodes", &[&rule], 1.0..=1.0)?;
     rig.wait_metric(
         "nodeguardian_transitions_total",
         &[&rule, "event=\"triggered\""],
-        |value| value == 1.0,
+        1.0..=1.0,
     )?;
     let alerts = rig.alerts(RULE, AlertKind::Trigger)?;
     ensure!(alerts.len() == 1, "{alerts:?}");
@@ -164,9 +162,7 @@ fn check_recovered(rig: &mut Rig) -> Result<()> {
         Ok(())
     })?;
     let rule = format!("rule=\"{RULE}\"");
-    rig.wait_metric("nodeguardian_triggered_nodes", &[&rule], |value| {
-        value == 0.0
-    })?;
+    rig.wait_metric("nodeguardian_triggered_nodes", &[&rule], 0.0..=0.0)?;
     let alerts = rig.alerts(RULE, AlertKind::Recovery)?;
     ensure!(
         alerts.len() == 1 && alerts[0].template == "recovery-alert",

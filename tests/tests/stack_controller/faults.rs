@@ -111,11 +111,9 @@ fn without_prometheus_or_the_api_server_everything_stays_as_it_is() -> Result<()
     rig.wait_metric(
         "nodeguardian_unknown_readings",
         &["metric=\"cpuLoadRatio\""],
-        |value| value >= 8.0,
+        8.0..,
     )?;
-    rig.wait_metric("nodeguardian_unknown_nodes", &["rule=\"hold\""], |value| {
-        value >= 8.0
-    })?;
+    rig.wait_metric("nodeguardian_unknown_nodes", &["rule=\"hold\""], 8.0..)?;
     rig.wait_runs(2)?;
     check_held(&rig, &watcher)?;
     ensure!(

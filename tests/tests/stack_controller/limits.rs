@@ -97,11 +97,7 @@ fn a_storm_stops_at_the_limit() -> Result<()> {
         "{} alerts, {held} held back",
         alerts.len()
     );
-    rig.wait_metric(
-        "nodeguardian_held_back_nodes",
-        &["rule=\"storm\""],
-        |value| value > 0.0,
-    )?;
+    rig.wait_metric("nodeguardian_held_back_nodes", &["rule=\"storm\""], 1.0..)?;
     rig.wait_runs(2)?;
     check_places_move(&rig, &watcher)?;
     let seen = watcher.seen()?;

@@ -1,6 +1,7 @@
 //! A stack with the controller as its only hook, and what tests look at.
 
 use std::collections::BTreeSet;
+use std::ops::RangeBounds;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -187,16 +188,17 @@ impl Rig {
         Ok(log.iter().filter(done).count())
     }
 
-    /// Waits until a metric of the hook has a value that `fits`.
+    /// Waits until a metric of the hook has a value in this range.
     pub(crate) fn wait_metric(
         &mut self,
         name: &str,
         labels: &[&str],
-        fits: impl Fn(f64) -> bool,
+        wanted: impl RangeBounds<f64>,
     ) -> Result<()> {
         wait_until(LIMIT, name, || {
             let value = self.stack.operator().hook_metric(name, labels)?;
-            ensure!(value.is_some_and(&fits), "{value:?}");
+            let fits = value.is_some_and(|value| wanted.contains(&value));
+            ensure!(fits, "{value:?}");
             Ok(())
         })
     }
