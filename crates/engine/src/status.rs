@@ -326,10 +326,12 @@ pub fn restore(history: &mut History, rule: &str, uid: &str, status: &RuleStatus
                     value: owned.value.clone(),
                 };
                 Some(Owned {
+                    // A rule that was not due when another one handed it the mark still publishes the
+                    // other's value as ours; its own is ours as well, and may be what stands.
+                    shown: wanted_instead(detail, &mark),
                     mark,
                     previous: owned.previous.clone(),
                     leaving: None,
-                    shown: None,
                 })
             })
             .collect();
@@ -347,6 +349,15 @@ pub fn restore(history: &mut History, rule: &str, uid: &str, status: &RuleStatus
             }
         }
     }
+}
+
+/// The value that the rule wants where another one was published as ours.
+fn wanted_instead(detail: &NodeDetail, owned: &Mark) -> Option<String> {
+    let wanted = detail
+        .marks
+        .iter()
+        .find(|mark| key_of(mark.kind, &mark.key, mark.effect).as_ref() == Some(&owned.key))?;
+    (wanted.value != owned.value).then(|| wanted.value.clone())
 }
 
 fn record(detail: &NodeDetail, triggered_at: Time) -> NodeRecord {

@@ -11,12 +11,12 @@ use ng_engine::spec::{API_VERSION, RULE_KIND, RuleStatus};
 use ng_hook::{PatchOperation, Target};
 use serde_json::{Map, Value, json};
 
-/// One write for all marks of one node.
+/// One write for all marks of one node. What is taken away is looked at once more where it stands, which only a filter
+/// can do; labels and annotations that are only set touch the named keys and no others in a merge patch.
 pub(crate) fn node(change: &NodeChange) -> anyhow::Result<PatchOperation> {
-    let maps_only =
-        |key: &MarkKey| matches!(key, MarkKey::Label { .. } | MarkKey::Annotation { .. });
-    let simple = change.set.iter().all(|mark| maps_only(&mark.key))
-        && change.unset.iter().all(|owned| maps_only(&owned.mark.key));
+    let is_map =
+        |mark: &Mark| matches!(mark.key, MarkKey::Label { .. } | MarkKey::Annotation { .. });
+    let simple = change.unset.is_empty() && change.set.iter().all(is_map);
     let target = Target::node(&change.node);
     Ok(if simple {
         PatchOperation::merge(target, merge(change))?
@@ -37,12 +37,6 @@ fn merge(change: &NodeChange) -> Value {
         }
         MarkKey::Taint { .. } | MarkKey::Cordon => {}
     };
-    for owned in &change.unset {
-        put(
-            &owned.mark.key,
-            owned.previous.clone().map_or(Value::Null, Value::String),
-        );
-    }
     for mark in &change.set {
         put(&mark.key, Value::String(mark.value.clone()));
     }

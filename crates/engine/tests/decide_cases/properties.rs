@@ -78,6 +78,7 @@ fn recovery_conditions(metric: &str, has_any: bool) -> String {
 }
 
 /// A rule that removes everything it sets. Its values begin with `r`.
+#[expect(clippy::too_many_lines, reason = "one list of what a rule can be")]
 fn rule() -> impl Strategy<Value = String> {
     let conditions = (
         select(METRICS.as_slice()),

@@ -188,7 +188,7 @@ fn serve(mut stream: TcpStream, answer: &Answer) {
         }
         // The peer gives up at its own limit; this only must not answer before.
         Answer::Hang => {
-            let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
+            let _ = stream.set_read_timeout(Some(Duration::from_mins(1)));
             let _ = stream.read(&mut request);
         }
         Answer::Huge => {
