@@ -130,6 +130,7 @@ fn without_prometheus_or_the_api_server_everything_stays_as_it_is() -> Result<()
     rig.stack.cluster().stop();
     rig.wait_runs(2)?;
     rig.stack.cluster().restart()?;
+    rig.restarted = true;
     rig.wait_runs(2)?;
     // The watch of the API server that ended is opened anew: a change in between would show.
     check_held(&rig, &watcher)?;
