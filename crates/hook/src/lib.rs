@@ -1,11 +1,11 @@
 //! The shell-operator side of a hook: bindings, contexts, patches, metrics, logs, exit status.
 //!
-//! A hook program is [`run`] with a [`Hook`]: what it binds to and what it does with a [`Run`].
+//! A hook program is [`run()`] with a [`Hook`]: what it binds to and what it does with a [`Run`].
 //! This crate knows shell-operator's files and variables; it knows nothing of rules or nodes and
 //! never talks to a network.
 //!
 //! - [`mod@run`]: arguments, one run, its outputs and its exit status.
-//! - [`env`]: the environment, read once. [`log`]: one JSON line per record.
+//! - [`mod@env`]: the environment, read once. [`log`]: one JSON line per record.
 //! - [`context`]: the binding contexts, streamed with [`json`].
 //! - [`config`]: the answer to `--config`.
 //! - [`patch`], [`metrics`]: what shell-operator applies after a clean exit.
