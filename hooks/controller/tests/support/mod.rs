@@ -1,6 +1,6 @@
 //! A folder with everything the controller reads and writes, and a Prometheus that does as it is told.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
@@ -168,10 +168,28 @@ impl Desk {
     }
 }
 
+/// Reads a request to its end: closing a connection with something unread would cut off the answer.
+fn read_request(stream: &TcpStream) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    reader.read_exact(&mut vec![0; length])
+}
+
 /// One exchange.
 fn serve(mut stream: TcpStream, answer: &Answer) {
-    let mut request = [0; 16 * 1024];
-    let _ = stream.read(&mut request);
+    if read_request(&stream).is_err() {
+        return;
+    }
     let send = |stream: &mut TcpStream, kind: &str, body: &[u8], length: usize| {
         let head = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nDate: Thu, 01 Jan 1970 00:00:01 GMT\r\nConnection: close\r\n\r\n"
@@ -189,7 +207,7 @@ fn serve(mut stream: TcpStream, answer: &Answer) {
         // The peer gives up at its own limit; this only must not answer before.
         Answer::Hang => {
             let _ = stream.set_read_timeout(Some(Duration::from_mins(1)));
-            let _ = stream.read(&mut request);
+            let _ = stream.read(&mut [0; 1]);
         }
         Answer::Huge => {
             const PIECE: usize = 1 << 20;
