@@ -120,6 +120,10 @@ impl Client {
             .max_idle_connections_per_host(settings.max_concurrent.max(1))
             .user_agent(concat!("nodeguardian/", env!("CARGO_PKG_VERSION")))
             .accept("application/json")
+            // Buffers are filled with zeros for every connection: a query is short, an answer is
+            // parsed as it comes.
+            .output_buffer_size(8 * 1024)
+            .input_buffer_size(32 * 1024)
             .tls_config(tls)
             .build();
         Self {
