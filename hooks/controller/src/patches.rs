@@ -1,8 +1,9 @@
 //! Plans as documents for shell-operator.
 //!
-//! A change of taints or of the cordon is a jq filter: shell-operator reads the node, filters it and writes it back
-//! with the version it read, again after a conflict. The filter itself looks at the node once more: a node that was
-//! replaced, or that someone asked to be left alone in the meantime, stays as it is.
+//! A change of taints or of the cordon, and every removal, is a jq filter: shell-operator reads the node, filters it
+//! and writes it back with the version it read, again after a conflict. The filter itself looks at the node once more:
+//! a node that was replaced, or that someone asked to be left alone in the meantime, stays as it is. Labels and
+//! annotations that are only set need none of this and go as a merge patch.
 
 use ng_engine::history::{Mark, MarkKey, Owned};
 use ng_engine::node::IGNORE_ANNOTATION;
