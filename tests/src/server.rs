@@ -266,8 +266,11 @@ mod tests {
     }
 
     fn alive(pid: &str) -> bool {
-        // A zombie has no command line any more.
-        std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+        // The state stands after the name, which is in parentheses and may hold any character.
+        std::fs::read_to_string(format!("/proc/{pid}/stat"))
+            .ok()
+            .and_then(|stat| Some(stat.rsplit_once(')')?.1.trim_start().to_owned()))
+            .is_some_and(|rest| !rest.starts_with(['Z', 'X']))
     }
 
     #[test]
