@@ -34,10 +34,12 @@ pub struct RuleHistory {
 }
 
 impl RuleHistory {
-    /// Brings the number of nodes with work under way up to date.
-    pub fn count_jobs(&mut self) {
+    /// Brings the numbers of nodes that are held, and of those with work under way, up to date.
+    pub fn count(&mut self) {
         let busy = |record: &&NodeRecord| record.jobs.iter().any(|job| job.end.is_none());
+        let held = |record: &&NodeRecord| record.is_active();
         self.summary.jobs = self.records.values().filter(busy).count();
+        self.summary.held = self.records.values().filter(held).count();
     }
 }
 
@@ -66,6 +68,9 @@ pub struct RuleSummary {
     /// Nodes with an eviction or drain under way, which goes on also when the rule is not due.
     #[serde(default)]
     pub jobs: usize,
+    /// Nodes that are triggered or recovering.
+    #[serde(default)]
+    pub held: usize,
     /// When a node triggered last.
     pub last_triggered: Option<Time>,
     /// When a node recovered last.

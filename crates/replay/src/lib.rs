@@ -1,6 +1,6 @@
 //! Replays recorded contexts and scenarios, and tests rules.
 //!
-//! A scenario is played against the hook's own code: [`ng_controller::tick`] gets contexts as shell-operator makes
+//! A scenario is played against the hook's own code: [`ng_round::tick`] gets contexts as shell-operator makes
 //! them, a simulated cluster and simulated readings, and what it writes is applied to that cluster. Nothing outside
 //! of a temporary directory is touched.
 //!

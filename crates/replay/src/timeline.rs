@@ -85,7 +85,7 @@ impl Entry {
         for input in &decision.inputs {
             entry
                 .why
-                .push(ng_controller::report::inputs(std::slice::from_ref(input)));
+                .push(ng_round::report::inputs(std::slice::from_ref(input)));
             entry.details.push(detail(input));
         }
         entry

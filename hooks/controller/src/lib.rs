@@ -1,67 +1,19 @@
-//! The controller hook: gathers what is, lets the engine decide, applies what it planned.
-//!
-//! ```text
-//! contexts ─▶ gather ─▶ readings ─▶ [ load ─▶ decide ─▶ save + outbox ] ─▶ patches, metrics, log
-//!                                        one transaction                 └▶ evictions, pod by pod
-//! ```
-//!
-//! Everything that talks to the outside comes in through [`ports`]; replaying a scenario puts a simulated cluster
-//! there and runs the same code.
+//! The controller hook: evaluates every rule when it is added or changed and whenever its interval is over, and
+//! carries on evictions and drains.
 
-mod account;
-pub mod bindings;
-mod due;
-mod evictions;
-mod gather;
-mod gauges;
-mod node_reader;
-mod patches;
-pub mod ports;
-mod render;
-pub mod report;
-mod round;
-mod rule_item;
-mod settings;
-mod statuses;
-mod tick;
+mod bindings;
 
-use ng_engine::time::Time;
 use ng_hook::{Hook, Report, Run};
-
-use bindings::bindings;
-pub use tick::{Desk, Outcome, tick};
+use ng_round::Scope;
 
 /// The hook for `main`.
 pub const HOOK: Hook = Hook {
     name: "controller",
     about: "Evaluates NodeGuardianRules and applies their actions",
-    bindings,
+    bindings: bindings::bindings,
     handle,
 };
 
 fn handle(run: &Run) -> anyhow::Result<Report> {
-    let loaded = settings::load(&run.env);
-    report::apply_log_settings(&run.log, &loaded.config.log);
-    report::configuration(&run.log, &loaded);
-    let cluster = ports::ApiCluster::new(&run.env);
-    let now = match run.env.now()? {
-        Some(given) => Time::from(given),
-        None => bindings::moment(Time::from(run.now)),
-    };
-    let desk = Desk {
-        config: &loaded.config,
-        log: &run.log,
-        now,
-        deadline: run.deadline,
-        state_dir: run.env.state_dir(),
-        cluster: &cluster,
-        source: &ports::Sources,
-    };
-    let mut outcome = tick(run.contexts(), &desk)?;
-    outcome.report.metrics.push(settings::validity(&loaded));
-    outcome
-        .report
-        .patches
-        .extend(report::configuration_event(&loaded, &desk)?);
-    Ok(outcome.report)
+    ng_round::run(run, Scope::Everything)
 }

@@ -137,7 +137,7 @@ pub fn decide(history: &mut History, inputs: &Inputs<'_>) -> Plan {
     marks::reconcile(history, &world, &turn, &mut plan);
     notices::write(history, &due, &world, turn, &mut plan);
     for remembered in history.rules.values_mut() {
-        remembered.count_jobs();
+        remembered.count();
     }
     plan
 }

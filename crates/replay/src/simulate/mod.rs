@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use ng_config::Config;
-use ng_controller::{Desk, Outcome, tick};
 use ng_engine::plan::{Alert, AlertKind, Decision, Happening, Plan};
 use ng_engine::time::Time;
 use ng_hook::Logger;
 use ng_hook::context::ContextFile;
+use ng_round::{Desk, Outcome, Scope, tick};
 use serde_json::Value;
 
 use crate::scenario::{Change, Scenario, checked_config, offset};
@@ -163,6 +163,7 @@ impl<'s> Play<'s> {
                 now: self.now(),
                 deadline: Instant::now() + Duration::from_hours(1),
                 state_dir: self.state,
+                scope: Scope::Everything,
                 cluster: &SimCluster(&self.world),
                 source: &SimSource {
                     series: &self.scenario.series,

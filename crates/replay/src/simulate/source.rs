@@ -1,10 +1,10 @@
 //! Readings from the scenario's series.
 
-use ng_controller::ports::{Source, Times};
 use ng_engine::node::Nodes;
 use ng_engine::reading::{Column, Origin, Reading, Unknown};
 use ng_engine::time::{Time, millis};
 use ng_metrics::{Fetched, Problem, Settings, Trouble, Wanted};
+use ng_round::ports::{Source, Times};
 
 use crate::scenario::series::{AllSeries, Sample};
 

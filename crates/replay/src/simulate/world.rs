@@ -7,11 +7,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use ng_controller::ports::{Cluster, LiveNode, live};
 use ng_engine::time::Time;
 use ng_kube::PodRef;
 use ng_kube::eviction::EvictionOutcome;
 use ng_kube::objects::{Node as ApiNode, Pod as ApiPod};
+use ng_round::ports::{Cluster, LiveNode, live};
 use serde_json::{Map, Value, json};
 
 use crate::scenario::series::matches;

@@ -21,13 +21,13 @@ use ng_hook::{Logger, Report};
 use ng_metrics::{Fetched, Wanted};
 use ng_state::{StateError, Store};
 
-use crate::due::{Agenda, DueRule, Duty};
+use crate::due::{Agenda, DueRule, Duty, Scope};
 use crate::gather::{Gathered, Gatherer};
 use crate::ports::{Cluster, Source, Times};
 use crate::round::Round;
 use crate::rule_item::RuleItem;
+use crate::settings;
 use crate::statuses::published;
-use crate::{node_reader, settings};
 
 /// What a run works with.
 pub struct Desk<'a> {
@@ -41,6 +41,8 @@ pub struct Desk<'a> {
     pub deadline: Instant,
     /// Where state is kept.
     pub state_dir: &'a Path,
+    /// Which rules this run is for.
+    pub scope: Scope,
     /// The Kubernetes API.
     pub cluster: &'a dyn Cluster,
     /// Where readings come from.
@@ -71,6 +73,7 @@ pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> 
     let defaults = settings::defaults(desk.config);
     let agenda = Agenda {
         now: desk.now,
+        scope: desk.scope,
         summaries: &summaries,
         fingerprint: settings::fingerprint(&defaults),
         defaults: &defaults,
@@ -187,7 +190,7 @@ fn list_nodes(interest: &Interest, desk: &Desk<'_>) -> anyhow::Result<Nodes> {
             .nodes(desk.deadline)
             .map_err(anyhow::Error::msg)
             .context("the contexts hold no snapshot of nodes, and they cannot be listed")?;
-        node_reader::read_objects(&objects, &mut nodes);
+        ng_nodes::read_objects(&objects, &mut nodes);
     } else {
         desk.log.warn(
             "the contexts hold no snapshot of nodes, and there are no credentials to list them",

@@ -10,6 +10,15 @@ use ng_engine::validate::{Defaults, validate};
 
 use crate::rule_item::RuleItem;
 
+/// Which rules a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every rule, and the evictions and drains that are under way.
+    Everything,
+    /// Rules that hold nodes. Pods are evicted by one process only, so not in this scope.
+    Held,
+}
+
 /// The work of one run.
 #[derive(Default)]
 pub(crate) struct Duty<'a> {
@@ -53,6 +62,7 @@ impl Duty<'_> {
 /// What the work depends on.
 pub(crate) struct Agenda<'a> {
     pub(crate) now: Time,
+    pub(crate) scope: Scope,
     pub(crate) summaries: &'a BTreeMap<String, RuleSummary>,
     pub(crate) defaults: &'a Defaults,
     /// Hash of the defaults.
@@ -75,19 +85,31 @@ impl Agenda<'_> {
             || elapsed >= summary.check_interval - slack(summary.check_interval)
     }
 
+    /// Whether this run is for the rule.
+    fn is_concerned(&self, name: &str) -> bool {
+        match self.scope {
+            Scope::Everything => true,
+            Scope::Held => self
+                .summaries
+                .get(name)
+                .is_some_and(|summary| summary.held > 0),
+        }
+    }
+
     /// Sorts the rules of the cluster. `complete`: what is not among the items does not exist.
     pub(crate) fn duty<'a>(
         &self,
         items: &BTreeMap<String, RuleItem<'a>>,
         complete: bool,
     ) -> Duty<'a> {
+        let jobs = || self.summaries.values().any(|summary| summary.jobs > 0);
         let mut duty = Duty {
-            jobs: self.summaries.values().any(|summary| summary.jobs > 0),
+            jobs: self.scope == Scope::Everything && jobs(),
             ..Duty::default()
         };
         for item in items
             .values()
-            .filter(|item| !item.deleting && self.is_due(item))
+            .filter(|item| !item.deleting && self.is_concerned(&item.name) && self.is_due(item))
         {
             let spec_hash = item.spec_hash(self.fingerprint);
             match check(item, self.defaults) {
@@ -112,7 +134,7 @@ impl Agenda<'_> {
         duty.gone = self
             .summaries
             .keys()
-            .filter(|name| !exists(name).unwrap_or(!complete))
+            .filter(|name| self.is_concerned(name) && !exists(name).unwrap_or(!complete))
             .cloned()
             .collect();
         duty

@@ -1,4 +1,4 @@
-//! The configuration as the controller uses it.
+//! The configuration as a round uses it.
 
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
@@ -13,7 +13,7 @@ use ng_hook::{Env, MetricGroup};
 use rustc_hash::FxHasher;
 
 /// Reads the mounted configuration; whatever is wrong with it, there is one to run on.
-pub(crate) fn load(env: &Env) -> Loaded {
+pub fn load(env: &Env) -> Loaded {
     ng_config::load(&Sources {
         config_dir: env.config_dir().to_path_buf(),
         secrets_dir: env.secrets_dir().to_path_buf(),
@@ -23,7 +23,7 @@ pub(crate) fn load(env: &Env) -> Loaded {
 }
 
 /// What an empty field of a rule means.
-pub(crate) fn defaults(config: &Config) -> Defaults {
+pub fn defaults(config: &Config) -> Defaults {
     let texts = |names: &[&str]| {
         names
             .iter()
@@ -57,14 +57,14 @@ pub(crate) fn defaults(config: &Config) -> Defaults {
 }
 
 /// A number that changes with the defaults: rules are looked at anew when it does.
-pub(crate) fn fingerprint(defaults: &Defaults) -> u64 {
+pub fn fingerprint(defaults: &Defaults) -> u64 {
     let mut hasher = FxHasher::default();
     format!("{defaults:?}").hash(&mut hasher);
     hasher.finish()
 }
 
 /// The configured limits.
-pub(crate) fn safety(config: &Config) -> Safety {
+pub fn safety(config: &Config) -> Safety {
     let max_nodes = match config.safety.max_nodes {
         MaxNodes::Count(count) => Limit::Count(count.get()),
         MaxNodes::Percent(percent) => Limit::Percent(percent.value()),
@@ -76,7 +76,7 @@ pub(crate) fn safety(config: &Config) -> Safety {
 }
 
 /// Where readings come from.
-pub(crate) fn sources(config: &Config) -> ng_metrics::Settings {
+pub fn sources(config: &Config) -> ng_metrics::Settings {
     let prometheus = &config.prometheus;
     ng_metrics::Settings {
         prometheus_url: prometheus.url.as_ref().map(|url| url.expose().to_owned()),

@@ -14,7 +14,7 @@ use ng_hook::{PatchOperation, Report, Retry};
 use ng_metrics::{Fetched, Wanted};
 use ng_state::{Notice, Store};
 
-use crate::due::{Agenda, DueRule, Duty, note_seen, remembered};
+use crate::due::{Agenda, DueRule, Duty, Scope, note_seen, remembered};
 use crate::render::Values;
 use crate::rule_item::RuleItem;
 use crate::tick::{Desk, Outcome, restore};
@@ -276,7 +276,10 @@ impl Round<'_> {
         for decision in &plan.decisions {
             report::decision(self.desk.log, decision);
         }
-        let passes = evictions::run(store, history, self.desk)?;
+        let passes = match self.desk.scope {
+            Scope::Everything => evictions::run(store, history, self.desk)?,
+            Scope::Held => evictions::Passes::default(),
+        };
         for note in &passes.notes {
             report::job(self.desk.log, note);
         }

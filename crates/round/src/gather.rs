@@ -6,9 +6,10 @@ use ng_engine::node::{Interest, Nodes};
 use ng_hook::context::{Context, Flow, Kind, Sink, WatchEvent};
 use ng_hook::json::{Error, Raw, Reader};
 
-use crate::bindings::{NODES, RULES};
+use ng_nodes::NODES;
+
+use crate::bindings::RULES;
 use crate::due::{Agenda, Duty};
-use crate::node_reader;
 use crate::rule_item::RuleItem;
 
 /// Input beyond which the rest of the contexts is not read when nothing is due. Snapshots are equal in all contexts
@@ -67,7 +68,7 @@ impl<'a, 'd> Gatherer<'a, 'd> {
         };
         if let (Some(raw), false) = (self.unread_nodes, duty.is_empty()) {
             let mut nodes = Nodes::new(&(self.interest)(&duty, &self.items));
-            node_reader::read_snapshot(&mut raw.reader(), &mut nodes)?;
+            ng_nodes::read_snapshot(&mut raw.reader(), &mut nodes)?;
             self.nodes = Some(nodes);
         }
         Ok(Gathered {
@@ -111,7 +112,7 @@ impl<'a, 'd> Gatherer<'a, 'd> {
         }
         let mut nodes = Nodes::new(&(self.interest)(&duty, &self.items));
         self.duty = Some(duty);
-        node_reader::read_snapshot(list, &mut nodes)?;
+        ng_nodes::read_snapshot(list, &mut nodes)?;
         self.nodes = Some(nodes);
         Ok(Flow::Continue)
     }

@@ -73,7 +73,7 @@ pub(crate) fn evicted(store: &mut Store, passes: &evictions::Passes) -> anyhow::
     let mut transaction = store.begin()?;
     let mut history = transaction.load(&[])?;
     for remembered in history.rules.values_mut() {
-        remembered.count_jobs();
+        remembered.count();
     }
     transaction.save(&history)?;
     for (result, count) in &passes.results {

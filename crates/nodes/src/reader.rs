@@ -10,7 +10,7 @@ use ng_kube::objects::Node;
 use ng_kube::quantity::Quantity;
 
 /// Reads a snapshot's list of `{filterResult: {name, uid, labels, …}}`. Items without a name are passed over.
-pub(crate) fn read_snapshot(list: &mut Reader<'_>, nodes: &mut Nodes) -> Result<(), Error> {
+pub fn read_snapshot(list: &mut Reader<'_>, nodes: &mut Nodes) -> Result<(), Error> {
     list.items(|reader, _| {
         if reader.peek()? != Kind::Object {
             return Ok(());
@@ -135,7 +135,7 @@ fn quantity(text: &str) -> Option<f64> {
 }
 
 /// Reads nodes as the API lists them.
-pub(crate) fn read_objects(objects: &[Node], nodes: &mut Nodes) {
+pub fn read_objects(objects: &[Node], nodes: &mut Nodes) {
     for object in objects {
         let Some(name) = object.metadata.name.as_deref() else {
             continue;
