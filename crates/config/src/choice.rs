@@ -103,6 +103,14 @@ choice!(
     /// An Alertmanager of Prometheus.
     Alertmanager = "alertmanager",
 });
+choice!(
+    /// The language of the built-in texts.
+    Language, "a language (en or zh)", {
+    /// English.
+    English = "en",
+    /// Chinese.
+    Chinese = "zh",
+});
 
 /// How a mail connection is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,7 @@
 
 mod choice;
 pub mod duration;
+mod header;
 mod issue;
 mod key;
 mod load;
@@ -36,8 +37,9 @@ mod tree;
 mod url;
 
 pub use choice::{
-    ChannelKind, LogFormat, LogLevel, LogOutput, MaxNodes, Percent, SmtpTls, TaintEffect,
+    ChannelKind, Language, LogFormat, LogLevel, LogOutput, MaxNodes, Percent, SmtpTls, TaintEffect,
 };
+pub use header::HeaderName;
 pub use issue::{Entry, Issue, Origin};
 pub use load::{LAST_VALID, Loaded, Sources, State, Used, inspect, load};
 pub use model::{

@@ -5,7 +5,10 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::choice::{ChannelKind, LogFormat, LogLevel, LogOutput, MaxNodes, SmtpTls, TaintEffect};
+use crate::choice::{
+    ChannelKind, Language, LogFormat, LogLevel, LogOutput, MaxNodes, SmtpTls, TaintEffect,
+};
+use crate::header::HeaderName;
 use crate::names::{
     ChatId, EmailAddress, Host, LabelPrefix, MetricName, NamespaceName, Port, QualifiedName,
 };
@@ -94,6 +97,10 @@ pub struct Prometheus {
 pub struct Alert {
     /// Where the webhook channel posts to.
     pub webhook_url: Option<SecretUrl>,
+    /// Further headers of the webhook's requests; their values may be credentials.
+    pub webhook_headers: BTreeMap<HeaderName, Secret>,
+    /// The key that signs the webhook's requests, where the receiver asks for one.
+    pub webhook_secret: Option<Secret>,
     /// The channels of an alert that names none.
     pub default_channels: Vec<ChannelKind>,
     /// How often a failed delivery is repeated.
@@ -104,6 +111,14 @@ pub struct Alert {
     pub batch_size: NonZeroU32,
     /// The longest wait for a message to fill.
     pub batch_timeout: Duration,
+    /// How many recent triggers make a node a flapping one; 0: none do.
+    pub flap_threshold: u32,
+    /// The time after which a past trigger counts half.
+    pub flap_half_life: Duration,
+    /// How long what could not be delivered is kept.
+    pub dead_letter_age: Duration,
+    /// The language of the built-in texts.
+    pub language: Language,
     /// A PEM file of certificates to trust for receivers besides the public ones.
     pub ca_file: Option<PathBuf>,
 }

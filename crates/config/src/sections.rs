@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::choice::{ChannelKind, LogFormat, LogLevel, LogOutput, MaxNodes, SmtpTls, TaintEffect};
+use crate::choice::{
+    ChannelKind, Language, LogFormat, LogLevel, LogOutput, MaxNodes, SmtpTls, TaintEffect,
+};
 use crate::issue::Entry;
 use crate::key::{Key, Part, key};
 use crate::model::{
@@ -141,6 +143,19 @@ fn alert(s: &mut Section<'_, '_>) -> Alert {
                 .secret_file("webhook-url"),
             None,
         ),
+        webhook_headers: s.read(
+            key(
+                "webhookHeaders",
+                "Further headers of the webhook's requests",
+            )
+            .secret_file("webhook-headers"),
+            BTreeMap::new(),
+        ),
+        webhook_secret: s.read(
+            key("webhookSecret", "The key that signs the webhook's requests")
+                .secret_file("webhook-secret"),
+            None,
+        ),
         default_channels: s.read(
             key(
                 "defaultChannels",
@@ -160,6 +175,33 @@ fn alert(s: &mut Section<'_, '_>) -> Alert {
         batch_timeout: s.read(
             key("batchTimeout", "The longest wait for a message to fill"),
             seconds(30),
+        ),
+        flap_threshold: s.read(
+            key(
+                "flapThreshold",
+                "How many recent triggers make a node a flapping one; 0: none do",
+            ),
+            5,
+        ),
+        flap_half_life: positive(
+            s,
+            key(
+                "flapHalfLife",
+                "The time after which a past trigger counts half",
+            ),
+            15 * 60,
+        ),
+        dead_letter_age: positive(
+            s,
+            key(
+                "deadLetterAge",
+                "How long what could not be delivered is kept",
+            ),
+            7 * 24 * 60 * 60,
+        ),
+        language: s.read(
+            key("language", "The language of the built-in texts"),
+            Language::English,
         ),
         ca_file: s.read(
             key("caFile", "PEM file of further certificates to trust"),

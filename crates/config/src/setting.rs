@@ -17,6 +17,8 @@ pub(crate) struct Wrong {
     /// What kind of value was found, for settings whose values are not shown.
     pub(crate) kind: &'static str,
     pub(crate) why: Option<String>,
+    /// Whether `found` says nothing of the value, and so may be shown also where values may not.
+    pub(crate) found_is_safe: bool,
 }
 
 impl Wrong {
@@ -28,9 +30,10 @@ impl Wrong {
             found,
             kind,
             why,
+            found_is_safe,
         } = self;
         match why {
-            _ if hidden => {
+            _ if hidden && !found_is_safe => {
                 format!("expected {expected}, found {kind} (not shown: it may be a secret)")
             }
             Some(why) => format!("expected {expected}, found {found} ({why})"),
@@ -55,7 +58,7 @@ pub(crate) trait Setting: Sized {
     fn schema() -> Value;
 }
 
-fn wrong_node(expected: &'static str, node: &Node<'_>, why: Option<&str>) -> Vec<Wrong> {
+pub(crate) fn wrong_node(expected: &'static str, node: &Node<'_>, why: Option<&str>) -> Vec<Wrong> {
     let (found, kind) = (node.describe(), node.kind());
     vec![Wrong {
         at: String::new(),
@@ -63,6 +66,7 @@ fn wrong_node(expected: &'static str, node: &Node<'_>, why: Option<&str>) -> Vec
         found,
         kind,
         why: why.map(str::to_owned),
+        found_is_safe: false,
     }]
 }
 
@@ -73,6 +77,7 @@ fn wrong_text(expected: &'static str, text: &str, why: Option<String>) -> Vec<Wr
         found: describe_text(text),
         kind: "a text",
         why,
+        found_is_safe: false,
     }]
 }
 

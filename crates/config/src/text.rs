@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Number, Value, json};
 
-use crate::choice::{ChannelKind, LogFormat, LogLevel, LogOutput, MaxNodes, TaintEffect};
+use crate::choice::{ChannelKind, Language, LogFormat, LogLevel, LogOutput, MaxNodes, TaintEffect};
 use crate::duration;
 use crate::model::MetricsServer;
 use crate::names::{self, ChatId, EmailAddress, Host, LabelPrefix, NamespaceName, QualifiedName};
@@ -76,7 +76,7 @@ macro_rules! choice_setting {
     };
 }
 
-choice_setting!(LogLevel, LogFormat, TaintEffect, ChannelKind);
+choice_setting!(Language, LogLevel, LogFormat, TaintEffect, ChannelKind);
 
 impl Text for String {
     const EXPECTED: &str = "a text";
