@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::Mute;
 use crate::rule::{DrainAction, EvictAction, Severity, TaintEffect};
 use crate::time::Time;
 use crate::timers::Timers;
@@ -124,6 +125,9 @@ pub struct NodeRecord {
     /// Since when the node is missing from the snapshot; forgotten after [`FORGET_AFTER`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent: Option<Time>,
+    /// Why nothing was sent of this episode yet: then its end is not told either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muted: Option<Mute>,
 }
 
 /// `spec_hash` of a record that was restored from a status: its marks are taken over as they are.

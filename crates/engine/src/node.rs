@@ -9,6 +9,8 @@ use crate::time::Time;
 
 /// Annotation that keeps disruptive actions away from a node.
 pub const IGNORE_ANNOTATION: &str = "nodeguardian.io/ignore";
+/// Annotation with the RFC 3339 time until which alerts about a node are muted.
+pub const MUTE_UNTIL_ANNOTATION: &str = "nodeguardian.io/mute-until";
 /// Labels that make a node a control-plane node.
 pub const CONTROL_PLANE_LABELS: [&str; 2] = [
     "node-role.kubernetes.io/control-plane",

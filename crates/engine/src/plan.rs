@@ -20,6 +20,29 @@ pub struct Plan {
     pub evaluated: Vec<Evaluated>,
     /// How much of the configured limit is used; `None` if nothing was decided.
     pub out_of_service: Option<OutOfService>,
+    /// Values of [`crate::node::MUTE_UNTIL_ANNOTATION`] that are no time, one item a node, told when a node triggers.
+    pub bad_mutes: Vec<BadMute>,
+}
+
+/// A node whose alerts someone wanted to mute, and the text that says until when, which cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadMute {
+    /// Name of the node.
+    pub node: String,
+    /// The annotation's value.
+    pub value: String,
+}
+
+impl std::fmt::Display for BadMute {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            out,
+            "node {}: {}: expected a time such as \"2026-03-01T12:00:00Z\", found {:?}; its alerts are not muted",
+            self.node,
+            crate::node::MUTE_UNTIL_ANNOTATION,
+            self.value
+        )
+    }
 }
 
 /// The nodes that count against the configured limit.
@@ -202,6 +225,32 @@ pub struct Alert {
     pub conditions: Vec<Input>,
     /// What was done.
     pub actions: Vec<ActionNote>,
+    /// Why the alert is counted and not sent; `None`: it is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muted: Option<Mute>,
+}
+
+/// Why an alert is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Mute {
+    /// The node is not ready, and the rule looks at metrics alone: they follow from that.
+    NotReady,
+    /// Someone else cordoned the node: they know.
+    ForeignCordon,
+    /// The node is annotated with this time, which is still to come.
+    Until(Time),
+}
+
+impl Mute {
+    /// The name shown in logs and metrics.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::NotReady => "notReady",
+            Self::ForeignCordon => "foreignCordon",
+            Self::Until(_) => "until",
+        }
+    }
 }
 
 impl Alert {

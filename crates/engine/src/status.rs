@@ -389,5 +389,6 @@ fn record(detail: &NodeDetail, triggered_at: Time) -> NodeRecord {
             .as_ref()
             .is_some_and(|guard| guard.name == Guard::DryRun.word()),
         absent: None,
+        muted: None,
     }
 }

@@ -20,6 +20,8 @@ mod edits;
 mod guards;
 #[path = "decide_cases/marks.rs"]
 mod marks;
+#[path = "decide_cases/mutes.rs"]
+mod mutes;
 #[path = "decide_cases/nodes.rs"]
 mod nodes;
 #[path = "decide_cases/properties.rs"]

@@ -169,6 +169,11 @@ impl Round<'_> {
                 .log
                 .warn("template", &[("problem", Field::Text(&problem))]);
         }
+        for bad in &plan.bad_mutes {
+            self.desk
+                .log
+                .warn("mute", &[("problem", Field::Shown(bad))]);
+        }
         plan
     }
 

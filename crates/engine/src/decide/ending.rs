@@ -63,6 +63,7 @@ impl Ending<'_, '_> {
         record.recovery.clear();
         record.clear = None;
         record.guard = None;
+        record.muted = None;
         record.admitted = false;
         record.jobs.clear();
     }

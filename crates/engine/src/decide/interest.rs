@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::history::{History, MarkKey};
-use crate::node::{CONTROL_PLANE_LABELS, IGNORE_ANNOTATION, Interest};
+use crate::node::{CONTROL_PLANE_LABELS, IGNORE_ANNOTATION, Interest, MUTE_UNTIL_ANNOTATION};
 use crate::rule::{Action, Rule, Test};
 
 /// What rules and history ask of nodes, so that readers keep that and nothing else.
 pub fn interest<'a>(rules: impl IntoIterator<Item = &'a Rule>, history: &'a History) -> Interest {
     let mut keys = Keys {
         labels: CONTROL_PLANE_LABELS.into(),
-        annotations: [IGNORE_ANNOTATION].into(),
+        annotations: [IGNORE_ANNOTATION, MUTE_UNTIL_ANNOTATION].into(),
         conditions: ["Ready"].into(),
     };
     for rule in rules {

@@ -14,6 +14,7 @@ mod episode;
 mod guards;
 mod interest;
 mod marks;
+mod mutes;
 mod notices;
 mod selector;
 

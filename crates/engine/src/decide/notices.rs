@@ -9,7 +9,7 @@ use crate::plan::{ActionNote, Alert, AlertKind, Happening, Plan};
 use crate::reading::{Reading, Unknown};
 use crate::rule::{Action, AlertAction, RecoveryAction, Rule, Severity, Test};
 
-use super::{Act, Due, Turn, World};
+use super::{Act, Due, Turn, World, mutes};
 
 /// Known metrics of one node by name.
 pub(super) fn metrics_of(due: &Due<'_>, node: usize) -> BTreeMap<String, f64> {
@@ -52,7 +52,7 @@ pub(super) fn example(
 
 /// Writes the alerts of every act, and the decisions of triggers and repeats.
 pub(super) fn write(
-    history: &History,
+    history: &mut History,
     due: &[&Due<'_>],
     world: &World<'_>,
     turn: Turn,
@@ -78,7 +78,8 @@ pub(super) fn write(
             decision.guard.clone_from(&act.record.guard);
             plan.decisions.push(decision);
         }
-        let alert = alert(due, &act, world);
+        let mut alert = alert(due, &act, world);
+        alert.muted = mutes::of_act(history, due, &act, world, plan);
         plan.alerts.extend(
             addressees(due, &act)
                 .into_iter()
@@ -145,6 +146,7 @@ fn alert(due: Option<&Due<'_>>, act: &Act, world: &World<'_>) -> Alert {
                 .map(|due| action_notes(due.rule, act))
                 .unwrap_or_default(),
         },
+        muted: None,
     }
 }
 
