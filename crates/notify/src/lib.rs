@@ -5,5 +5,12 @@
 //! ```
 //!
 //! - [`message`]: what is told, in words and facts, the same for every channel
+//! - [`Receiver`]: where one channel's messages go, from the configuration
+//! - [`send`]: the one function that talks
 
 pub mod message;
+mod receiver;
+mod send;
+
+pub use receiver::{NotConfigured, Rate, Receiver};
+pub use send::{LogLine, LogValue, Sent, When, send};
