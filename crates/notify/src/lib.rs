@@ -4,10 +4,12 @@
 //! alerts of one rule ──compose──▶ Message ──channel──▶ requests, mails, a log line ──▶ Outcome
 //! ```
 //!
+//! - [`compose`]: the message of a group of alerts, in the words of a template
 //! - [`message`]: what is told, in words and facts, the same for every channel
 //! - [`Receiver`]: where one channel's messages go, from the configuration
 //! - [`send`]: the one function that talks
 
+pub mod compose;
 pub mod message;
 mod receiver;
 mod send;

@@ -1,5 +1,8 @@
 //! Delivers the alerts of the outbox.
 
+pub mod commands;
+pub mod pods;
+
 use ng_hook::{Hook, HookConfig, Report, Run};
 
 /// The hook for `main`.
