@@ -1,0 +1,425 @@
+//! Which alerts go out together on one channel now, and in which order.
+//!
+//! Alerts of one topic go into one message. Per node and rule the order of queueing is kept: an alert never passes one
+//! that still waits, whatever it waits for. A message that was tried before is tried again as it was.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+use std::mem::discriminant;
+use std::time::Duration;
+
+use ng_engine::plan::AlertKind;
+use ng_engine::rule::Severity;
+use ng_engine::time::Time;
+
+/// More messages than this are never made of the alerts of one topic that wait together.
+pub const MOST_MESSAGES: usize = 3;
+/// The most alerts in one message, whatever is configured: so much is held in memory at a time.
+pub const MOST_IN_ONE: usize = 1000;
+
+/// What the alerts of one message have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Name of the rule.
+    pub rule: String,
+    /// What is told.
+    pub kind: AlertKind,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Name of the template; empty: the built-in one.
+    pub template: String,
+    /// Whether the rule only pretends.
+    pub dry_run: bool,
+    /// Whether the alert says that the node is flapping.
+    pub flapping: bool,
+}
+
+impl Hash for Topic {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (&self.rule, &self.template, self.dry_run, self.flapping).hash(hasher);
+        (discriminant(&self.kind), discriminant(&self.severity)).hash(hasher);
+    }
+}
+
+/// What of an alert decides when and with which others it goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Its id; a smaller one was queued before.
+    pub id: i64,
+    /// When it was queued.
+    pub queued: Time,
+    /// What it is about.
+    pub topic: Topic,
+    /// Name of the node.
+    pub node: String,
+}
+
+/// An alert that is not yet told on the channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting<'a> {
+    /// The alert.
+    pub header: &'a Header,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Not to be tried before.
+    pub next_attempt: Time,
+    /// The message it was tried in.
+    pub batch: Option<i64>,
+    /// Whether another process is at it.
+    pub busy: bool,
+}
+
+/// How many alerts go into one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grouping {
+    /// The most alerts, unless that would be more than [`MOST_MESSAGES`] messages.
+    pub batch_size: usize,
+    /// The longest wait for a message to fill; critical ones do not wait.
+    pub batch_timeout: Duration,
+}
+
+/// The alerts of one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Stays the same when the message is sent again: the id of its first alert at the first attempt.
+    pub id: i64,
+    /// Ids of the alerts, in order.
+    pub alerts: Vec<i64>,
+    /// Attempts so far.
+    pub attempts: u32,
+}
+
+/// A node under a rule.
+type Subject<'a> = (&'a str, &'a str);
+
+/// Alerts of one topic, or of one message that was tried before.
+struct Group<'a> {
+    /// The message that was tried before.
+    retried: Option<i64>,
+    busy: bool,
+    members: Vec<Waiting<'a>>,
+}
+
+/// The messages to send now on one channel, in the order of sending. Takes everything that waits for the channel, in
+/// the order of ids. A message may only be sent when those before it were.
+pub fn plan(waiting: &[Waiting<'_>], grouping: &Grouping, now: Time) -> Vec<Batch> {
+    let mut blocked = HashSet::new();
+    let mut ranks: HashMap<Subject<'_>, u32> = HashMap::new();
+    let mut batches = Vec::new();
+    for mut group in groups(waiting) {
+        group
+            .members
+            .retain(|member| !blocked.contains(&subject(member)));
+        let size = group.chunk_size(grouping);
+        for chunk in group.members.chunks(size) {
+            if !group.is_ready(chunk, size, grouping, now) {
+                blocked.extend(chunk.iter().map(subject));
+                continue;
+            }
+            let Some(batch) = batch(&group, chunk) else {
+                continue;
+            };
+            let earlier = chunk
+                .iter()
+                .filter_map(|member| ranks.get(&subject(member)));
+            let rank = earlier.copied().fold(batch.attempts, u32::max);
+            ranks.extend(chunk.iter().map(|member| (subject(member), rank)));
+            batches.push((rank, batch));
+        }
+    }
+    // What has failed before goes last, so that one message that cannot be sent does not hold up the others. What must
+    // come after it has at least its rank, and the sort is stable.
+    batches.sort_by_key(|(rank, _)| *rank);
+    batches.into_iter().map(|(_, batch)| batch).collect()
+}
+
+fn subject<'a>(waiting: &Waiting<'a>) -> Subject<'a> {
+    (&waiting.header.topic.rule, &waiting.header.node)
+}
+
+fn batch(group: &Group<'_>, chunk: &[Waiting<'_>]) -> Option<Batch> {
+    let first = chunk.first()?;
+    Some(Batch {
+        id: group.retried.unwrap_or(first.header.id),
+        alerts: chunk.iter().map(|member| member.header.id).collect(),
+        attempts: chunk.iter().map(|member| member.attempts).max()?,
+    })
+}
+
+/// Groups such that all alerts of a subject are in groups one after another: nobody joins a group that lies before one
+/// in which the subject already is.
+fn groups<'a>(waiting: &[Waiting<'a>]) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    let mut newest: HashMap<(&Topic, bool), usize> = HashMap::new();
+    let mut retried: HashMap<i64, usize> = HashMap::new();
+    let mut last: HashMap<Subject<'a>, usize> = HashMap::new();
+    for member in waiting {
+        let passed = last.get(&subject(member)).copied();
+        let key = (&member.header.topic, member.busy);
+        let found = match member.batch {
+            Some(batch) => retried.get(&batch).copied(),
+            None => newest
+                .get(&key)
+                .copied()
+                .filter(|place| passed.is_none_or(|passed| passed < *place)),
+        };
+        let place = found.unwrap_or(groups.len());
+        if found.is_none() {
+            groups.push(Group {
+                retried: member.batch,
+                busy: false,
+                members: Vec::new(),
+            });
+            match member.batch {
+                Some(batch) => retried.insert(batch, place),
+                None => newest.insert(key, place),
+            };
+        }
+        groups[place].busy |= member.busy;
+        groups[place].members.push(*member);
+        last.insert(
+            subject(member),
+            passed.map_or(place, |passed| passed.max(place)),
+        );
+    }
+    groups
+}
+
+impl Group<'_> {
+    /// How many of the members go into one message.
+    fn chunk_size(&self, grouping: &Grouping) -> usize {
+        let wanted = grouping.batch_size.clamp(1, MOST_IN_ONE);
+        if self.retried.is_some() {
+            self.members.len().max(1)
+        } else if self.members.len() > wanted.saturating_mul(MOST_MESSAGES) {
+            MOST_IN_ONE
+        } else {
+            wanted
+        }
+    }
+
+    fn is_ready(&self, chunk: &[Waiting<'_>], size: usize, grouping: &Grouping, now: Time) -> bool {
+        let oldest = chunk.iter().map(|member| member.header.queued).min();
+        let (Some(first), Some(oldest)) = (chunk.first(), oldest) else {
+            return false;
+        };
+        if self.busy || chunk.iter().any(|member| member.next_attempt > now) {
+            return false;
+        }
+        let is_flood = self.members.len() > grouping.batch_size.saturating_mul(MOST_MESSAGES);
+        self.retried.is_some()
+            || is_flood
+            || chunk.len() == size
+            || first.header.topic.severity == Severity::Critical
+            || now.since(oldest) >= grouping.batch_timeout
+            // Queued in the future: the clock was set back, and waiting for it could take for ever.
+            || oldest.since(now) > grouping.batch_timeout
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Time = Time::from_millis(1_700_000_000_000);
+    const GROUPING: Grouping = Grouping {
+        batch_size: 3,
+        batch_timeout: Duration::from_secs(30),
+    };
+
+    /// An alert in a few letters: `t`rigger, re`p`eat or `r`ecovery of a node; `!` critical, `?` just queued, `+n`
+    /// attempts in message 7, `-` not due yet, `*` busy.
+    fn header(id: i64, text: &str) -> (Header, Waiting<'static>) {
+        let has = |sign: char| text.contains(sign);
+        let mut letters = text.chars();
+        let kind = match letters.next().unwrap() {
+            't' => AlertKind::Trigger,
+            'p' => AlertKind::Repeat,
+            _ => AlertKind::Recovery,
+        };
+        let header = Header {
+            id,
+            queued: if has('?') {
+                NOW
+            } else {
+                NOW.minus(Duration::from_secs(30))
+            },
+            topic: Topic {
+                rule: "load".to_owned(),
+                kind,
+                severity: if has('!') {
+                    Severity::Critical
+                } else {
+                    Severity::Warning
+                },
+                template: String::new(),
+                dry_run: false,
+                flapping: false,
+            },
+            node: letters.next().unwrap().to_string(),
+        };
+        let leaked: &'static Header = Box::leak(Box::new(header.clone()));
+        let attempts = text
+            .split_once('+')
+            .map_or(0, |(_, rest)| rest[..1].parse().unwrap());
+        let waiting = Waiting {
+            header: leaked,
+            attempts,
+            next_attempt: if has('-') {
+                NOW.plus(Duration::from_secs(1))
+            } else {
+                NOW
+            },
+            batch: (attempts > 0).then_some(7),
+            busy: has('*'),
+        };
+        (header, waiting)
+    }
+
+    fn planned(texts: &str, grouping: &Grouping) -> String {
+        let waiting: Vec<Waiting<'static>> = texts
+            .split_whitespace()
+            .zip(1..)
+            .map(|(text, id)| header(id, text).1)
+            .collect();
+        let batches = plan(&waiting, grouping, NOW);
+        let shown = batches.iter().map(|batch| {
+            let ids: Vec<String> = batch.alerts.iter().map(ToString::to_string).collect();
+            ids.join(",")
+        });
+        shown.collect::<Vec<_>>().join(" | ")
+    }
+
+    #[test]
+    fn alerts_of_one_topic_go_out_together_and_in_order() {
+        let cases = [
+            ("", ""),
+            ("ta tb", "1,2"),
+            ("ta rb tc", "1,3 | 2"),
+            // A trigger that has recovered before it was sent: both are told, in order.
+            ("ta tb ra", "1,2 | 3"),
+            // Nobody is twice in one message, nor before what came earlier.
+            ("ta ra ta ra", "1 | 2 | 3 | 4"),
+            ("ta tb ra rb ta tc", "1,2 | 3,4 | 5,6"),
+            // A message fills up to its size; the rest of it has waited long enough.
+            ("ta tb tc td", "1,2,3 | 4"),
+            ("ta tb tc td te tf tg th ti", "1,2,3 | 4,5,6 | 7,8,9"),
+            // More than three messages are one.
+            ("ta tb tc td te tf tg th ti tj", "1,2,3,4,5,6,7,8,9,10"),
+        ];
+        for (texts, expected) in cases {
+            assert_eq!(planned(texts, &GROUPING), expected, "{texts}");
+        }
+    }
+
+    #[test]
+    fn messages_wait_to_fill_up_unless_critical() {
+        let cases = [
+            ("ta? tb?", ""),
+            ("ta tb?", "1,2"),
+            ("ta? tb? tc?", "1,2,3"),
+            ("ta? tb? tc? td?", "1,2,3"),
+            ("ta!?", "1"),
+            // What waits holds up what comes later for the same node, and nothing else.
+            ("tb? ra rb", "2"),
+            ("ta? ra!", ""),
+        ];
+        for (texts, expected) in cases {
+            let found = planned(texts, &GROUPING);
+            assert_eq!(found, expected, "{texts}");
+        }
+        let at_once = Grouping {
+            batch_timeout: Duration::ZERO,
+            ..GROUPING
+        };
+        assert_eq!(planned("ta? tb?", &at_once), "1,2");
+    }
+
+    #[test]
+    fn what_failed_is_tried_as_it_was_and_after_the_others() {
+        let cases = [
+            ("ta+1 tb+1 tc", "3 | 1,2"),
+            ("ta+1 tb+1 ra tc", "4 | 1,2 | 3"),
+            // Not due: what comes later for the node waits, too.
+            ("ta+1- tb+1- ra tc", "4"),
+            ("ta* ra tb rb", "3 | 4"),
+            ("ta+1* ra", ""),
+        ];
+        for (texts, expected) in cases {
+            assert_eq!(planned(texts, &GROUPING), expected, "{texts}");
+        }
+    }
+
+    #[test]
+    fn a_thousand_nodes_are_few_messages_whatever_the_size() {
+        for batch_size in [1, 10, 333, 334, 999, 1000, 5000] {
+            let grouping = Grouping {
+                batch_size,
+                ..GROUPING
+            };
+            let headers: Vec<Header> = (0..1000)
+                .map(|id| Header {
+                    node: format!("node-{id}"),
+                    ..header(id, "ta").0
+                })
+                .collect();
+            let waiting: Vec<Waiting<'_>> = headers
+                .iter()
+                .map(|header| Waiting {
+                    header,
+                    attempts: 0,
+                    next_attempt: NOW,
+                    batch: None,
+                    busy: false,
+                })
+                .collect();
+            let batches = plan(&waiting, &grouping, NOW);
+            assert!(
+                batches.len() <= MOST_MESSAGES,
+                "{batch_size}: {}",
+                batches.len()
+            );
+            let told: usize = batches.iter().map(|batch| batch.alerts.len()).sum();
+            assert_eq!(told, 1000, "{batch_size}");
+        }
+    }
+
+    proptest! {
+        /// Whatever waits: nothing goes out twice, and per node everything in order and without gaps.
+        #[test]
+        fn order_is_kept(
+            texts in prop::collection::vec("[tpr][a-d](!|\\?|-|\\*|\\+[1-3])?", 0..40),
+            batch_size in 1..5_usize,
+        ) {
+            let waiting: Vec<Waiting<'static>> = texts
+                .iter()
+                .zip(1..)
+                .map(|(text, id)| {
+                    let mut waiting = header(id, text).1;
+                    // One message of its own for each that was tried.
+                    waiting.batch = waiting.batch.map(|_| id);
+                    waiting
+                })
+                .collect();
+            let grouping = Grouping { batch_size, ..GROUPING };
+            let batches = plan(&waiting, &grouping, NOW);
+            let sent: Vec<i64> = batches.iter().flat_map(|batch| batch.alerts.clone()).collect();
+            for node in ["a", "b", "c", "d"] {
+                let all: Vec<i64> = waiting
+                    .iter()
+                    .filter(|waiting| waiting.header.node == node)
+                    .map(|waiting| waiting.header.id)
+                    .collect();
+                let of_node: Vec<i64> =
+                    sent.iter().copied().filter(|id| all.contains(id)).collect();
+                prop_assert_eq!(&of_node[..], &all[..of_node.len()]);
+                for batch in &batches {
+                    let twice = batch.alerts.iter().filter(|id| all.contains(id)).count();
+                    prop_assert!(twice <= 1);
+                }
+            }
+        }
+    }
+}
