@@ -1,0 +1,149 @@
+//! The facts as templates see them: names in camel case and snake case, plain numbers.
+
+use ng_config::{Language, duration};
+use ng_engine::plan::{Input, Seen};
+use ng_template::{number, with_snake_case};
+use serde_json::{Map, Value, json};
+
+use super::builtin::{cpu_text, guard_text, memory_text, more};
+use super::facts::{Facts, word};
+use crate::message::{NodeFacts, TopPod};
+
+/// The most nodes that a template sees; the rest is counted. More names than this nobody reads, and a message of all
+/// of them is more than a chat takes.
+pub(super) const LISTED: usize = 50;
+
+/// Words that templates write behind the name of a variable to say what it is, and mean no value.
+const TYPES: [&str; 8] = [
+    "string", "object", "array", "number", "integer", "boolean", "list", "map",
+];
+
+/// The data of one message.
+pub(super) fn of(facts: &Facts<'_>, variables: &Map<String, Value>, language: Language) -> Value {
+    let listed: Vec<Value> = facts
+        .nodes
+        .iter()
+        .take(LISTED)
+        .map(|facts| node(facts, language))
+        .collect();
+    let total = facts.nodes.len();
+    let mut names: Vec<String> = facts
+        .nodes
+        .iter()
+        .take(LISTED)
+        .map(|node| node.name.clone())
+        .collect();
+    if total > LISTED {
+        names.push(more(total - LISTED, language));
+    }
+    let elapsed = facts.at.since(facts.since);
+    let mut data = json!({
+        "type": word(facts.kind),
+        "ruleName": facts.rule,
+        "ruleDescription": facts.rule_description,
+        "severity": facts.severity.word(),
+        "triggeredNodes": names,
+        "nodes": listed,
+        "total": total,
+        "timestamp": facts.at.to_string(),
+        "since": facts.since.to_string(),
+        "elapsed": elapsed.as_secs(),
+        "repeats": facts.repeats,
+        "dryRun": facts.dry_run,
+        "clusterName": facts.cluster.unwrap_or_default(),
+        "fingerprint": facts.fingerprint,
+    });
+    // What belongs to one node is the first one's.
+    let first = data["nodes"][0].clone();
+    for (name, of_node) in [
+        ("nodeName", "name"),
+        ("metrics", "metrics"),
+        ("conditions", "conditions"),
+        ("actions", "actions"),
+        ("topPods", "topPods"),
+        ("guard", "guard"),
+        ("guardReason", "guardReason"),
+    ] {
+        data[name] = first.get(of_node).cloned().unwrap_or_default();
+    }
+    with_variables(with_snake_case(data), variables)
+}
+
+/// Adds the template's own values: all of them below `variables`, and by their names where these are free.
+fn with_variables(mut data: Value, variables: &Map<String, Value>) -> Value {
+    if let Value::Object(fields) = &mut data {
+        for (name, value) in variables {
+            let is_type = value.as_str().is_some_and(|text| TYPES.contains(&text));
+            if !is_type && !fields.contains_key(name) {
+                fields.insert(name.clone(), value.clone());
+            }
+        }
+        let all = Value::Object(variables.clone());
+        fields.insert("variables".to_owned(), all);
+    }
+    data
+}
+
+fn node(facts: &NodeFacts, language: Language) -> Value {
+    let metrics: Map<String, Value> = facts
+        .metrics
+        .iter()
+        .map(|(name, value)| (name.clone(), number(*value)))
+        .collect();
+    json!({
+        "name": facts.name,
+        "metrics": metrics,
+        "conditions": facts.conditions.iter().map(condition).collect::<Vec<_>>(),
+        "actions": facts.actions,
+        "topPods": facts.top_pods.iter().map(pod).collect::<Vec<_>>(),
+        "since": facts.since.to_string(),
+        "repeats": facts.repeats,
+        "guard": facts.guard.as_ref().map_or("", |guard| guard.word()),
+        "guardReason": facts.guard.as_ref().map(|guard| guard_text(guard, language)).unwrap_or_default(),
+        "fingerprint": facts.fingerprint,
+    })
+}
+
+/// A condition under the names it has in a rule, and what was seen.
+fn condition(input: &Input) -> Value {
+    let mut parts = input.test.splitn(3, ' ');
+    let (metric, operator, value) = (parts.next(), parts.next(), parts.next());
+    let threshold = value.map(|text| text.parse().map_or_else(|_| json!(text), number));
+    let (current, age) = match &input.seen {
+        Seen::Value { value, age, .. } => (number(*value), json!(age / 1000)),
+        Seen::Status(status) => (json!(status), Value::Null),
+        Seen::Unknown(_) => (Value::Null, Value::Null),
+    };
+    let unknown = match &input.seen {
+        Seen::Unknown(reason) => reason.as_str(),
+        Seen::Value { .. } | Seen::Status(_) => "",
+    };
+    json!({
+        "description": input.test,
+        "metric": metric,
+        "operator": operator,
+        "value": threshold,
+        "duration": millis(input.needed),
+        "current": current,
+        "ageSeconds": age,
+        "trueFor": input.true_for.map(millis),
+        "unknown": unknown,
+    })
+}
+
+fn millis(millis: i64) -> String {
+    let millis = u64::try_from(millis).unwrap_or(0);
+    duration::format(std::time::Duration::from_millis(millis))
+}
+
+/// A pod with its usage as kubectl shows it, and as numbers.
+fn pod(pod: &TopPod) -> Value {
+    json!({
+        "name": pod.name,
+        "namespace": pod.namespace,
+        "cpu": cpu_text(pod.cpu),
+        "memory": memory_text(pod.memory),
+        "cpuCores": number(pod.cpu),
+        "memoryBytes": number(pod.memory),
+    })
+}

@@ -1,0 +1,237 @@
+//! Bodies that are written in HTML, as the older scripts allowed: which ones are, and their text for other channels.
+
+/// Tags that make a text HTML; others, such as `<none>`, are words in brackets.
+const TAGS: [&str; 28] = [
+    "a",
+    "b",
+    "blockquote",
+    "body",
+    "br",
+    "code",
+    "div",
+    "em",
+    "font",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "hr",
+    "html",
+    "i",
+    "img",
+    "li",
+    "ol",
+    "p",
+    "pre",
+    "span",
+    "strong",
+    "table",
+    "td",
+    "th",
+    "tr",
+    "ul",
+];
+
+/// Tags behind which a line ends.
+const LINES: [&str; 13] = [
+    "blockquote",
+    "br",
+    "div",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "hr",
+    "li",
+    "p",
+    "pre",
+    "table",
+    "tr",
+];
+
+/// Tags whose content is no text.
+const HIDDEN: [&str; 3] = ["head", "script", "style"];
+
+/// Whether the text holds at least one tag of HTML.
+pub(super) fn is_html(text: &str) -> bool {
+    tags(text).any(|tag| TAGS.contains(&tag.name.as_str()))
+}
+
+/// One `<…>`.
+struct Tag {
+    /// In lower case, without the slash.
+    name: String,
+    closes: bool,
+    start: usize,
+    end: usize,
+}
+
+/// The tags of a text, from left to right.
+fn tags(text: &str) -> impl Iterator<Item = Tag> + '_ {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let start = from + text.get(from..)?.find('<')?;
+            from = start + 1;
+            let inside = &text[from..];
+            let closes = inside.starts_with('/');
+            let named = inside.strip_prefix('/').unwrap_or(inside);
+            let length = named
+                .find(|c: char| !c.is_ascii_alphanumeric())
+                .unwrap_or(named.len());
+            let behind = &named[length..];
+            let is_tag = length > 0 && behind.starts_with(['>', '/', ' ', '\n', '\t', '\r']);
+            let Some(close) = behind.find('>').filter(|_| is_tag) else {
+                continue;
+            };
+            let end = from + usize::from(closes) + length + close + 1;
+            from = end;
+            let name = named[..length].to_ascii_lowercase();
+            return Some(Tag {
+                name,
+                closes,
+                start,
+                end,
+            });
+        }
+    })
+}
+
+/// The text of rendered HTML: without tags, one line for each block, references to characters replaced.
+pub(super) fn to_text(html: &str) -> String {
+    let mut text = String::with_capacity(html.len());
+    let mut from = 0;
+    let mut hidden: Option<String> = None;
+    for tag in tags(html) {
+        if hidden.is_none() {
+            add(&mut text, &html[from..tag.start]);
+        }
+        from = tag.end;
+        match &hidden {
+            Some(name) if tag.closes && *name == tag.name => hidden = None,
+            Some(_) => {}
+            None if !tag.closes && HIDDEN.contains(&tag.name.as_str()) => hidden = Some(tag.name),
+            None => mark(&mut text, &tag),
+        }
+    }
+    if hidden.is_none() {
+        add(&mut text, &html[from..]);
+    }
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let mut out = String::with_capacity(text.len());
+    for line in lines {
+        // One empty line says as much as five.
+        if !line.is_empty() || !(out.is_empty() || out.ends_with("\n\n")) {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// What stands for a tag in a text.
+fn mark(text: &mut String, tag: &Tag) {
+    let name = tag.name.as_str();
+    if name == "li" && !tag.closes {
+        end_line(text);
+        text.push_str("- ");
+    } else if matches!(name, "td" | "th") && tag.closes {
+        text.push(' ');
+    } else if matches!(name, "br" | "hr") || (tag.closes && LINES.contains(&name)) {
+        text.push('\n');
+    } else if LINES.contains(&name) {
+        end_line(text);
+    }
+}
+
+fn end_line(text: &mut String) {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+}
+
+/// Adds a text between tags. Its line breaks are spaces, as in HTML.
+fn add(text: &mut String, part: &str) {
+    let mut rest = part;
+    while let Some(at) = rest.find(['&', '\n', '\r']) {
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if let Some((character, length)) = reference(rest) {
+            text.push(character);
+            rest = &rest[length..];
+            continue;
+        }
+        text.push(if rest.starts_with('&') { '&' } else { ' ' });
+        rest = &rest[1..];
+    }
+    text.push_str(rest);
+}
+
+/// The character that a reference such as `&lt;` or `&#39;` at the start of the text means, and its length.
+fn reference(text: &str) -> Option<(char, usize)> {
+    let end = text.bytes().take(12).position(|byte| byte == b';')?;
+    let name = text.get(1..end)?;
+    let character = match name {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        "nbsp" => ' ',
+        _ => {
+            let digits = name.strip_prefix('#')?;
+            let number = match digits.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+                None => digits.parse().ok()?,
+            };
+            char::from_u32(number)?
+        }
+    };
+    Some((character, end + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn html_is_told_by_its_tags() {
+        for (text, want) in [
+            ("load < 5 and > 3", false),
+            ("<none> <b", false),
+            ("pods: <unknown>", false),
+            ("a<br>b", true),
+            ("a<br/>b", true),
+            ("<P class=\"x\">a</P>", true),
+            ("{{#each xs}}<li>{{this}}</li>{{/each}}", true),
+            ("<", false),
+            ("", false),
+        ] {
+            assert_eq!(is_html(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn text_of_html() {
+        for (html, want) in [
+            (
+                "<p>a &lt;b&gt; &amp;amp; c</p><p>d</p>",
+                "a <b> &amp; c\nd\n",
+            ),
+            ("<ul><li>a</li><li>b</li></ul>", "- a\n- b\n"),
+            (
+                "<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>",
+                "a b\nc\n",
+            ),
+            ("<style>p {color: red}</style><h1>x</h1>\ny", "x\ny\n"),
+            (
+                "a&#39;b&#x4e2d;&nope;&#99999999;&",
+                "a'b中&nope;&#99999999;&\n",
+            ),
+            ("a<br><br><br><br>b", "a\n\nb\n"),
+            ("<script>alert(1)", ""),
+        ] {
+            assert_eq!(to_text(html), want, "{html}");
+        }
+    }
+}
