@@ -19,6 +19,8 @@ macro_rules! choice {
             /// Every value, in the order of the documentation.
             pub const ALL: &[$name] = &[$($name::$variant),+];
             pub(crate) const EXPECTED: &str = $expected;
+            /// Every word that is accepted.
+            pub(crate) const WORDS: &[&str] = &[$($word $(, $alias)*),+];
 
             /// The word as it is written.
             pub fn as_str(self) -> &'static str {
@@ -135,6 +137,7 @@ pub enum LogOutput {
 }
 
 impl LogOutput {
+    pub(crate) const PATTERN: &str = "^(stdout|stderr|/.*[^/])$";
     pub(crate) const EXPECTED: &str = "\"stdout\", \"stderr\" or the absolute path of a file";
 }
 

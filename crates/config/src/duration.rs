@@ -9,6 +9,10 @@ use std::time::Duration;
 /// The longest duration accepted, ten years: what is longer is a typing mistake.
 pub const MAX: Duration = Duration::from_hours(10 * 365 * 24);
 
+/// The grammar as a regular expression, for the schema.
+pub(crate) const PATTERN: &str =
+    "^[-+]?0$|^\\+?(([0-9]+\\.?[0-9]*|\\.[0-9]+)(ns|us|µs|μs|ms|s|m|h|d))+$";
+
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 const SECS_PER_DAY: u64 = 24 * 60 * 60;
 

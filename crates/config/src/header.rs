@@ -144,7 +144,7 @@ impl Setting for BTreeMap<HeaderName, Secret> {
         for (index, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
             match line.split_once(':') {
                 Some((name, value)) => {
-                    add(&mut headers, &mut wrongs, name.trim(), Ok(value.trim()))
+                    add(&mut headers, &mut wrongs, name.trim(), Ok(value.trim()));
                 }
                 None => wrongs.push(Wrong {
                     at: format!(" line {}", index + 1),
@@ -172,6 +172,7 @@ impl Setting for BTreeMap<HeaderName, Secret> {
         let reserved = RESERVED.map(any_case).join("|");
         json!({
             "type": "object",
+            "writeOnly": true,
             "propertyNames": {
                 "pattern": NAME_PATTERN,
                 "not": {"pattern": format!("^({reserved}|{}.*)$", any_case("proxy-"))},
@@ -281,19 +282,12 @@ mod tests {
     }
 
     fn said(result: Result<BTreeMap<HeaderName, Secret>, Vec<Wrong>>) -> Vec<String> {
-        result
-            .map(|headers| {
-                headers
-                    .iter()
-                    .map(|(name, value)| format!("{name}={}", value.expose()))
-                    .collect()
-            })
-            .unwrap_or_else(|wrongs| {
-                wrongs
-                    .iter()
-                    .map(|wrong| format!("{}: {}", wrong.at, wrong.describe(true)))
-                    .collect()
-            })
+        let wrong = |wrong: &Wrong| format!("{}: {}", wrong.at, wrong.describe(true));
+        let header = |(name, value): (&HeaderName, &Secret)| format!("{name}={}", value.expose());
+        match result {
+            Ok(headers) => headers.iter().map(header).collect(),
+            Err(wrongs) => wrongs.iter().map(wrong).collect(),
+        }
     }
 
     #[test]

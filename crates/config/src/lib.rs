@@ -1,6 +1,6 @@
 //! Files, secrets and environment into one checked configuration.
 //!
-//! [`load`] is the only function with effects: it reads the mounted files and keeps the last valid one.
+//! [`load`] and its kin are the only functions with effects: they read the mounted files and keep the last valid one.
 //! [`resolve`] does the rest from texts alone. The environment comes in as a map and is never read here, and nothing
 //! here knows of rules, alerts or nodes.
 //!
@@ -10,6 +10,7 @@
 //! in the file says that there is no Prometheus. An empty text for a duration, size, level or other setting with a
 //! grammar is an error in the file. An empty list in the file is a value, unless a variable has one to give.
 //!
+//! - [`edit`]: changes one setting of a file and leaves the rest as it is
 //! - [`load`], [`inspect`]: files, and what to run on when they are broken
 //! - [`resolve`]: the layers, and every mistake in them
 //! - `sections`: every setting with its default; `reader`: how one is looked up; `setting`, `text`: how a type is read
@@ -17,7 +18,9 @@
 //! - [`duration`]: Go's durations, for every crate
 
 mod choice;
+mod documents;
 pub mod duration;
+pub mod edit;
 mod header;
 mod issue;
 mod key;
@@ -39,9 +42,13 @@ mod url;
 pub use choice::{
     ChannelKind, Language, LogFormat, LogLevel, LogOutput, MaxNodes, Percent, SmtpTls, TaintEffect,
 };
+pub use documents::{Document, documents};
 pub use header::HeaderName;
 pub use issue::{Entry, Issue, Origin};
-pub use load::{LAST_VALID, Loaded, Sources, State, Used, inspect, load};
+pub use load::{
+    LAST_VALID, Loaded, Sources, State, Used, inspect, load, load_applied, read_file, read_secrets,
+    read_text,
+};
 pub use model::{
     Alert, Channels, Config, Email, Log, Metric, MetricsServer, Monitoring, Node, Pagerduty,
     Prometheus, Safety, SignedWebhook, Telegram,

@@ -88,7 +88,23 @@ pub enum Used {
 /// A valid file is kept in the state directory, where it is written only when it has changed. Without
 /// a state directory that can be written, loading works, with a warning.
 pub fn load(sources: &Sources) -> Loaded {
-    let mut mounted = Mounted::read(sources);
+    load_and_keep(sources, Mounted::read(sources))
+}
+
+/// Loads as [`load`] does, with the texts of a `ConfigMap` by key in place of the mounted ones: what was just applied
+/// is checked before it is mounted. What is valid is kept, so that whoever finds the mounted file broken goes on with
+/// its correction at once.
+pub fn load_applied(sources: &Sources, data: &BTreeMap<String, String>) -> Loaded {
+    let mut applied = Mounted::default();
+    applied.take_config(|name| match data.get(name) {
+        Some(text) => Ok(text.clone()),
+        None => Err(io::ErrorKind::NotFound.into()),
+    });
+    applied.read_secrets(&sources.secrets_dir);
+    load_and_keep(sources, applied)
+}
+
+fn load_and_keep(sources: &Sources, mut mounted: Mounted) -> Loaded {
     let resolution = mounted.resolve(sources);
     let mut warnings = std::mem::take(&mut mounted.warnings);
     if mounted.file_errors.is_empty() && !concerns_file(&resolution, mounted.name()) {
@@ -161,7 +177,7 @@ fn last_valid(
         secrets,
         env: &sources.env,
     };
-    let text = match read_text(&sources.state_dir.join(LAST_VALID)) {
+    let text = match read_file(&sources.state_dir.join(LAST_VALID)) {
         Ok(text) => text,
         Err(error) => {
             if error.kind() != io::ErrorKind::NotFound {
@@ -211,7 +227,7 @@ struct Mounted {
 impl Mounted {
     fn read(sources: &Sources) -> Self {
         let mut mounted = Mounted::default();
-        mounted.read_config(&sources.config_dir);
+        mounted.take_config(|name| read_file(&sources.config_dir.join(name)));
         mounted.read_secrets(&sources.secrets_dir);
         mounted
     }
@@ -234,11 +250,11 @@ impl Mounted {
     }
 
     /// The first file found; a missing one is not an error, an unreadable one is.
-    fn read_config(&mut self, dir: &Path) {
+    fn take_config(&mut self, read: impl Fn(&str) -> io::Result<String>) {
         let mut found: Option<&str> = None;
         for (name, format) in FILES {
             if let Some(first) = found {
-                if dir.join(name).exists() {
+                if !read(name).is_err_and(|error| is_missing(&error)) {
                     self.warnings.push(Issue::new(
                         name,
                         "",
@@ -247,7 +263,7 @@ impl Mounted {
                 }
                 continue;
             }
-            match read_text(&dir.join(name)) {
+            match read(name) {
                 Ok(text) => self.file = Some((name, format, text)),
                 Err(error) if is_missing(&error) => continue,
                 Err(error) => {
@@ -278,7 +294,7 @@ impl Mounted {
             if name.starts_with('.') || entry.path().is_dir() {
                 continue;
             }
-            match read_text(&entry.path()) {
+            match read_file(&entry.path()) {
                 Ok(text) => {
                     let text = text.trim_end_matches(['\n', '\r']);
                     self.secrets.insert(name, Secret::new(text));
@@ -320,11 +336,22 @@ fn is_missing(error: &io::Error) -> bool {
     )
 }
 
-fn read_text(path: &Path) -> io::Result<String> {
+/// The files of a mounted Secret by name, and those that cannot be read.
+pub fn read_secrets(dir: &Path) -> (BTreeMap<String, Secret>, Vec<Issue>) {
+    let mut mounted = Mounted::default();
+    mounted.read_secrets(dir);
+    (mounted.secrets, mounted.secret_errors)
+}
+
+/// The text of a file of at most 1 MiB.
+pub fn read_file(path: &Path) -> io::Result<String> {
+    read_text(fs::File::open(path)?)
+}
+
+/// A text of at most 1 MiB.
+pub fn read_text(source: impl io::Read) -> io::Result<String> {
     let mut bytes = Vec::new();
-    fs::File::open(path)?
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)?;
+    source.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(io::Error::other("it is larger than 1 MiB"));
     }
@@ -342,7 +369,7 @@ fn read_text(path: &Path) -> io::Result<String> {
 /// because an older configuration may hold a password.
 fn keep(state_dir: &Path, text: &str) -> io::Result<()> {
     let path = state_dir.join(LAST_VALID);
-    if read_text(&path).is_ok_and(|kept| kept == text) {
+    if read_file(&path).is_ok_and(|kept| kept == text) {
         return Ok(());
     }
     fs::create_dir_all(state_dir)?;

@@ -179,6 +179,33 @@ fn is_qualified_name(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
 }
 
+impl Host {
+    /// The same grammar as a regular expression, for the schema.
+    pub(crate) const PATTERN: &str =
+        "^([A-Za-z0-9_][A-Za-z0-9._-]{0,252}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)$";
+}
+
+impl EmailAddress {
+    /// The same grammar as a regular expression, for the schema.
+    pub(crate) const PATTERN: &str =
+        "^([^<>\\x00-\\x1f]*<[^<>,\\s]+@[^<>,\\s@:]+>|[^<>,\\s]+@[^<>,\\s@:]+)$";
+}
+
+impl QualifiedName {
+    /// The same grammar as a regular expression, for the schema.
+    pub(crate) const PATTERN: &str = "^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$";
+}
+
+impl LabelPrefix {
+    /// The same grammar as a regular expression, for the schema.
+    pub(crate) const PATTERN: &str = "^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*/)?([A-Za-z0-9][A-Za-z0-9._-]{0,61})?$";
+}
+
+impl NamespaceName {
+    /// The same grammar as a regular expression, for the schema.
+    pub(crate) const PATTERN: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

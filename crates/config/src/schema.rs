@@ -25,7 +25,7 @@ pub fn schema() -> Value {
             }
         }
     }
-    let metric = json!({"type": "object", "required": ["query"], "properties": {"query": {"type": "string", "minLength": 1}}});
+    let metric = json!({"type": "object", "required": ["query"], "properties": {"query": {"type": "string", "pattern": "\\S"}}});
     properties.insert(
         "metrics".to_owned(),
         json!({

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::choice::{
     ChannelKind, Language, LogFormat, LogLevel, LogOutput, MaxNodes, SmtpTls, TaintEffect,
 };
+use crate::header::HeaderName;
 use crate::issue::Entry;
 use crate::key::{Key, Part, key};
 use crate::model::{
@@ -18,7 +19,7 @@ use crate::model::{
 };
 use crate::names::{MetricName, Port};
 use crate::reader::{Reader, Section};
-use crate::secret::SecretUrl;
+use crate::secret::{Secret, SecretUrl};
 use crate::setting::Setting;
 use crate::size::ByteSize;
 use crate::text::Positive;
@@ -135,27 +136,12 @@ fn prometheus(s: &mut Section<'_, '_>) -> Prometheus {
 }
 
 fn alert(s: &mut Section<'_, '_>) -> Alert {
-    let webhook = key("webhookUrl", "Where the webhook channel posts to");
+    let (webhook_url, webhook_headers, webhook_secret) = webhook(s);
+    let (flap_threshold, flap_half_life) = flapping(s);
     Alert {
-        webhook_url: s.read(
-            webhook
-                .env("ALERT_WEBHOOK_URL", Part::Whole)
-                .secret_file("webhook-url"),
-            None,
-        ),
-        webhook_headers: s.read(
-            key(
-                "webhookHeaders",
-                "Further headers of the webhook's requests",
-            )
-            .secret_file("webhook-headers"),
-            BTreeMap::new(),
-        ),
-        webhook_secret: s.read(
-            key("webhookSecret", "The key that signs the webhook's requests")
-                .secret_file("webhook-secret"),
-            None,
-        ),
+        webhook_url,
+        webhook_headers,
+        webhook_secret,
         default_channels: s.read(
             key(
                 "defaultChannels",
@@ -176,21 +162,8 @@ fn alert(s: &mut Section<'_, '_>) -> Alert {
             key("batchTimeout", "The longest wait for a message to fill"),
             seconds(30),
         ),
-        flap_threshold: s.read(
-            key(
-                "flapThreshold",
-                "How many recent triggers make a node a flapping one; 0: none do",
-            ),
-            5,
-        ),
-        flap_half_life: positive(
-            s,
-            key(
-                "flapHalfLife",
-                "The time after which a past trigger counts half",
-            ),
-            15 * 60,
-        ),
+        flap_threshold,
+        flap_half_life,
         dead_letter_age: positive(
             s,
             key(
@@ -208,6 +181,44 @@ fn alert(s: &mut Section<'_, '_>) -> Alert {
             None,
         ),
     }
+}
+
+/// The address of the webhook, its further headers and its key.
+fn webhook(
+    s: &mut Section<'_, '_>,
+) -> (
+    Option<SecretUrl>,
+    BTreeMap<HeaderName, Secret>,
+    Option<Secret>,
+) {
+    let url = key("webhookUrl", "Where the webhook channel posts to");
+    let headers = key(
+        "webhookHeaders",
+        "Further headers of the webhook's requests",
+    );
+    let secret = key("webhookSecret", "The key that signs the webhook's requests");
+    (
+        s.read(
+            url.env("ALERT_WEBHOOK_URL", Part::Whole)
+                .secret_file("webhook-url"),
+            None,
+        ),
+        s.read(headers.secret_file("webhook-headers"), BTreeMap::new()),
+        s.read(secret.secret_file("webhook-secret"), None),
+    )
+}
+
+/// When a node is a flapping one, and how fast that is forgotten.
+fn flapping(s: &mut Section<'_, '_>) -> (u32, Duration) {
+    let threshold = key(
+        "flapThreshold",
+        "How many recent triggers make a node a flapping one; 0: none do",
+    );
+    let half_life = key(
+        "flapHalfLife",
+        "The time after which a past trigger counts half",
+    );
+    (s.read(threshold, 5), positive(s, half_life, 15 * 60))
 }
 
 fn monitoring(s: &mut Section<'_, '_>) -> Monitoring {

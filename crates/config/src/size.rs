@@ -43,6 +43,9 @@ pub enum SizeError {
 }
 
 impl ByteSize {
+    /// The grammar as a regular expression, for the schema.
+    pub(crate) const PATTERN: &str = "^[0-9]+(\\.[0-9]*)?\\s*([bB]|[kKmMgG]([bB]|[iI][bB]?)?)?$";
+
     /// A size of so many bytes, more than none.
     pub fn new(bytes: u64) -> Result<Self, SizeError> {
         if bytes == 0 {

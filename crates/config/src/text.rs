@@ -15,6 +15,19 @@ use crate::setting::{Text, whole};
 use crate::size::ByteSize;
 use crate::url::HttpUrl;
 
+/// The schema of texts of one form.
+fn pattern(pattern: &str) -> Value {
+    json!({"type": "string", "pattern": pattern})
+}
+
+/// At least one digit that is not zero.
+const NOT_ZERO: &str = "[1-9]";
+
+/// The same where an empty text says that the file does not set the value.
+fn pattern_or_blank(form: &str) -> Value {
+    pattern(&format!("^$|{form}"))
+}
+
 /// Text settings whose type says all there is to say about a wrong value.
 macro_rules! text_setting {
     ($($type:ty),+) => {
@@ -27,6 +40,10 @@ macro_rules! text_setting {
 
             fn show(&self) -> String {
                 self.to_string()
+            }
+
+            fn schema() -> Value {
+                pattern(<$type>::PATTERN)
             }
         })+
     };
@@ -47,6 +64,10 @@ macro_rules! name_setting {
 
             fn show(&self) -> String {
                 self.to_string()
+            }
+
+            fn schema() -> Value {
+                pattern_or_blank(<$type>::PATTERN)
             }
         })+
     };
@@ -70,7 +91,7 @@ macro_rules! choice_setting {
             }
 
             fn schema() -> Value {
-                json!({"type": "string", "enum": <$type>::ALL.iter().map(|choice| choice.as_str()).collect::<Vec<_>>()})
+                json!({"type": "string", "enum": <$type>::WORDS})
             }
         })+
     };
@@ -92,6 +113,10 @@ impl Text for String {
 }
 
 impl Text for Secret {
+    fn schema() -> Value {
+        json!({"type": "string", "writeOnly": true})
+    }
+
     const EXPECTED: &str = "a text";
     const SECRET: bool = true;
 
@@ -107,6 +132,12 @@ impl Text for Secret {
 const URL_EXPECTED: &str = "an http or https URL";
 
 impl Text for SecretUrl {
+    fn schema() -> Value {
+        let mut schema = pattern_or_blank(HttpUrl::PATTERN);
+        schema["writeOnly"] = true.into();
+        schema
+    }
+
     const EXPECTED: &str = URL_EXPECTED;
     const SECRET: bool = true;
 
@@ -132,6 +163,10 @@ impl Text for HttpUrl {
     fn show(&self) -> String {
         self.to_string()
     }
+
+    fn schema() -> Value {
+        pattern_or_blank(HttpUrl::PATTERN)
+    }
 }
 
 impl Text for PathBuf {
@@ -147,6 +182,10 @@ impl Text for PathBuf {
 
     fn show(&self) -> String {
         self.display().to_string()
+    }
+
+    fn schema() -> Value {
+        pattern_or_blank("^/")
     }
 }
 
@@ -166,7 +205,7 @@ impl Text for ChatId {
     }
 
     fn schema() -> Value {
-        json!({"type": ["string", "integer"]})
+        json!({"type": ["string", "integer"], "pattern": "^$|^[-+]?[0-9]+$|^@[^\\s\\x00-\\x1f]+$"})
     }
 }
 
@@ -208,7 +247,7 @@ impl Text for ByteSize {
     }
 
     fn schema() -> Value {
-        json!({"type": ["string", "integer"], "examples": ["100MB", "64MiB"]})
+        json!({"type": ["string", "integer"], "minimum": 1, "pattern": ByteSize::PATTERN, "allOf": [{"pattern": NOT_ZERO}], "examples": ["100MB", "64MiB"]})
     }
 }
 
@@ -232,7 +271,13 @@ impl Text for Duration {
     }
 
     fn schema() -> Value {
-        json!({"type": "string", "examples": ["500ms", "30s", "1m30s", "2h", "7d"]})
+        json!({
+            "type": ["string", "integer"],
+            "minimum": 0,
+            "maximum": 0,
+            "pattern": duration::PATTERN,
+            "examples": ["500ms", "30s", "1m30s", "2h", "7d"],
+        })
     }
 }
 
@@ -257,7 +302,10 @@ impl Text for Positive {
     }
 
     fn schema() -> Value {
-        <Duration as Text>::schema()
+        let mut schema = <Duration as Text>::schema();
+        schema["type"] = "string".into();
+        schema["allOf"] = json!([{"pattern": NOT_ZERO}]);
+        schema
     }
 }
 
@@ -280,5 +328,9 @@ impl Text for MetricsServer {
             MetricsServer::ApiServer => METRICS_API.to_owned(),
             MetricsServer::Url(url) => url.to_string(),
         }
+    }
+
+    fn schema() -> Value {
+        pattern_or_blank(HttpUrl::PATTERN)
     }
 }

@@ -78,6 +78,21 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The same value without a loan of the text.
+    pub(crate) fn to_owned_node(&self) -> Node<'static> {
+        match self {
+            Node::Null => Node::Null,
+            Node::Bool(value) => Node::Bool(*value),
+            Node::Number(value) => Node::Number(value.clone()),
+            Node::Text(value) => Node::Text(Cow::Owned(value.to_string())),
+            Node::List(items) => Node::List(items.iter().map(Node::to_owned_node).collect()),
+            Node::Map(Map(entries)) => Node::Map(Map(entries
+                .iter()
+                .map(|(key, value)| (Cow::Owned(key.to_string()), value.to_owned_node()))
+                .collect())),
+        }
+    }
+
     /// The same value as JSON; of a key given twice the last counts.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         match self {
@@ -105,7 +120,7 @@ pub(crate) fn describe_text(text: &str) -> String {
 }
 
 /// Both parsers append the position to the reason; we put it in front.
-fn without_position(message: &str) -> String {
+pub(crate) fn without_position(message: &str) -> String {
     message
         .rfind(" at line ")
         .map_or(message, |end| &message[..end])

@@ -33,6 +33,9 @@ pub enum UrlError {
 }
 
 impl HttpUrl {
+    /// What every address is like, as a regular expression, for the schema.
+    pub(crate) const PATTERN: &str = "^[hH][tT][tT][pP][sS]?://([^@/?#]*@)?(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9_][A-Za-z0-9._-]*)(:[0-9]{1,5})?([/?#][!#-;=?-\\[\\]_a-z~]*)?$";
+
     /// The whole address with the login it may carry, for the one place that sends to it.
     pub fn expose(&self) -> &str {
         &self.text

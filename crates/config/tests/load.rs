@@ -343,3 +343,34 @@ fn the_environment_still_counts_in_a_fallback() {
     assert_eq!(mounts.load().config.log.level, LogLevel::Error);
     assert!(!format!("{:?}", mounts.sources()).contains("hunter2"));
 }
+
+#[test]
+fn what_is_applied_is_checked_before_it_is_mounted() {
+    let mounts = Mounts::new();
+    mounts.put("config/config.json", BROKEN);
+    mounts.put("secrets/log-format", "text\n");
+    let applied = |text: &str| {
+        let data = BTreeMap::from([("config.json".to_owned(), text.to_owned())]);
+        ng_config::load_applied(&mounts.sources(), &data)
+    };
+    let loaded = applied(INFO);
+    assert_eq!(loaded.state, State::Valid);
+    assert_eq!(loaded.config.log.format, ng_config::LogFormat::Text);
+    assert_eq!(mounts.kept().as_deref(), Some(INFO));
+    // The correction counts before it is mounted.
+    let mounted = mounts.load();
+    assert_eq!(
+        (used(&mounted), mounted.config.log.level),
+        (Some(Used::LastValid), LogLevel::Warn)
+    );
+    assert_eq!(
+        errors(&applied("{")),
+        ["config.json: line 1, column 1: EOF while parsing an object"]
+    );
+    assert_eq!(mounts.kept().as_deref(), Some(INFO));
+    let nothing = ng_config::load_applied(&mounts.sources(), &BTreeMap::new());
+    assert_eq!(
+        (nothing.state, nothing.config.log.level),
+        (State::Valid, LogLevel::Info)
+    );
+}

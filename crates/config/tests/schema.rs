@@ -1,32 +1,159 @@
-//! The schema against the shipped file.
+//! The schema and the reader against the shipped file and a corpus: what one accepts the other accepts, and each file
+//! with one mistake is refused by both.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ng_config::{File, Format, Inputs, resolve};
+use regex::Regex;
+use serde_json::Value;
 
 const SHIPPED: &str = include_str!("../../../config/config.json");
 
-#[test]
-fn the_schema_knows_every_key_of_the_shipped_file() {
-    let schema = ng_config::schema();
-    let shipped: serde_json::Value = serde_json::from_str(SHIPPED).unwrap();
-    for (section, keys) in shipped
-        .as_object()
-        .unwrap()
+/// Whether a value meets a schema, for the keywords our schema uses; another keyword fails the test.
+fn accepts(schema: &Value, value: &Value) -> bool {
+    let keywords = schema.as_object().unwrap();
+    keywords
         .iter()
-        .filter(|(name, _)| *name != "python")
-    {
-        for key in keys.as_object().unwrap().keys() {
-            let setting = &schema["properties"][section]["properties"][key];
-            assert!(
-                setting["type"].is_string() || setting["type"].is_array(),
-                "{section}.{key}: {setting}"
-            );
-            assert!(setting["description"].is_string(), "{section}.{key}");
-        }
+        .all(|(keyword, argument)| match keyword.as_str() {
+            "$schema" | "title" | "description" | "default" | "examples" | "writeOnly"
+            | "deprecated" => true,
+            "type" => match argument {
+                Value::Array(types) => types.iter().any(|one| is_of(one, value)),
+                one => is_of(one, value),
+            },
+            "enum" => argument.as_array().unwrap().contains(value),
+            "pattern" => value.as_str().is_none_or(|text| {
+                Regex::new(argument.as_str().unwrap())
+                    .unwrap()
+                    .is_match(text)
+            }),
+            "minimum" => value
+                .as_f64()
+                .is_none_or(|number| number >= argument.as_f64().unwrap()),
+            "maximum" => value
+                .as_f64()
+                .is_none_or(|number| number <= argument.as_f64().unwrap()),
+            "anyOf" => argument
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|one| accepts(one, value)),
+            "allOf" => argument
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|one| accepts(one, value)),
+            "not" => !accepts(argument, value),
+            "items" => value
+                .as_array()
+                .is_none_or(|items| items.iter().all(|item| accepts(argument, item))),
+            "required" => value.as_object().is_none_or(|map| {
+                argument
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .all(|key| map.contains_key(key.as_str().unwrap()))
+            }),
+            "properties" => {
+                value.as_object().is_none_or(|map| {
+                    argument.as_object().unwrap().iter().all(|(key, schema)| {
+                        map.get(key).is_none_or(|value| accepts(schema, value))
+                    })
+                })
+            }
+            "additionalProperties" => value
+                .as_object()
+                .is_none_or(|map| map.values().all(|value| accepts(argument, value))),
+            "propertyNames" => value.as_object().is_none_or(|map| {
+                map.keys()
+                    .all(|key| accepts(argument, &key.as_str().into()))
+            }),
+            other => panic!("the keyword {other} is not known here"),
+        })
+}
+
+fn is_of(kind: &Value, value: &Value) -> bool {
+    match kind.as_str().unwrap() {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        other => panic!("the type {other} is not known here"),
     }
-    assert_eq!(
-        schema["properties"]["email"]["properties"]["smtpPort"]["default"],
-        587
-    );
-    assert_eq!(
-        schema["properties"]["log"]["properties"]["format"]["enum"],
-        serde_json::json!(["json", "text"])
-    );
+}
+
+fn has_errors(text: &str) -> bool {
+    let file = Some(File {
+        name: "config.json",
+        text,
+        format: Format::Json,
+    });
+    !resolve(&Inputs {
+        file,
+        ..Inputs::default()
+    })
+    .errors
+    .is_empty()
+}
+
+fn corpus(folder: &str) -> Vec<(PathBuf, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/corpus")
+        .join(folder);
+    let paths = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    paths
+        .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
+        .collect()
+}
+
+#[test]
+fn what_is_valid_is_accepted_by_both() {
+    let schema = ng_config::schema();
+    assert!(accepts(&schema, &serde_json::from_str(SHIPPED).unwrap()));
+    for (path, text) in corpus("valid") {
+        assert!(!has_errors(&text), "{}", path.display());
+        assert!(
+            accepts(&schema, &serde_json::from_str(&text).unwrap()),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn each_mistake_is_refused_by_both() {
+    let schema = ng_config::schema();
+    let broken = corpus("broken");
+    assert!(broken.len() > 60);
+    for (path, text) in broken {
+        assert!(has_errors(&text), "{}", path.display());
+        assert!(
+            !accepts(&schema, &serde_json::from_str(&text).unwrap()),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn the_defaults_meet_their_own_schema() {
+    let schema = ng_config::schema();
+    for entry in resolve(&Inputs::default()).entries {
+        let Some((section, key)) = entry.path.split_once('.') else {
+            continue;
+        };
+        let setting = &schema["properties"][section]["properties"][key];
+        assert!(
+            accepts(setting, &setting["default"]),
+            "{}: {setting}",
+            entry.path
+        );
+        assert!(setting["description"].is_string(), "{}", entry.path);
+    }
 }
