@@ -78,6 +78,9 @@ pub struct RuleSummary {
     pub last_recovery: Option<Time>,
     /// Hash of the status written last, and when it was written.
     pub status_written: Option<(u64, Time)>,
+    /// When the history was rebuilt from statuses, after the one before was lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuilt: Option<Time>,
 }
 
 /// What is remembered of one node under one rule.

@@ -3,8 +3,10 @@
 //! Nothing in a status moves while nothing happens: no ages, no counters, no readings. An idle cluster is not
 //! written to.
 
+mod restore;
+
 use crate::history::{
-    Guard, History, Mark, MarkKey, NodeRecord, Owned, Phase as RecordPhase, RESTORED, RuleHistory,
+    Guard, History, Mark, MarkKey, NodeRecord, Owned, Phase as RecordPhase, RuleHistory,
 };
 use crate::plan::Evaluated;
 use crate::rule::{NodeStatus, TaintEffect};
@@ -13,6 +15,8 @@ use crate::spec::{
     RuleStatus, StatusCondition,
 };
 use crate::time::Time;
+
+pub use restore::{learn, restore, tells_of_before};
 
 /// The most nodes listed with details. 2,000 details of about 300 bytes stay well below what etcd takes.
 pub const MAX_DETAILS: usize = 2_000;
@@ -287,108 +291,5 @@ fn publish_owned(owned: &Owned) -> OwnedMark {
         value: owned.mark.value.clone(),
         effect,
         previous: owned.previous.clone(),
-    }
-}
-
-fn key_of(kind: MarkKind, key: &str, effect: Option<TaintEffect>) -> Option<MarkKey> {
-    let key = key.to_owned();
-    match (kind, effect) {
-        (MarkKind::Taint, Some(effect)) => Some(MarkKey::Taint { key, effect }),
-        (MarkKind::Taint, None) => None,
-        (MarkKind::Label, _) => Some(MarkKey::Label { key }),
-        (MarkKind::Annotation, _) => Some(MarkKey::Annotation { key }),
-        (MarkKind::Cordon, _) => Some(MarkKey::Cordon),
-    }
-}
-
-/// Puts what a rule's status says into an empty history: after the state directory was lost, nothing is released
-/// that was held, nothing is done twice, and what was ours stays ours. Timers and evictions under way are lost:
-/// a trigger may come later, an eviction is taken up again with the next run of the actions.
-pub fn restore(history: &mut History, rule: &str, uid: &str, status: &RuleStatus) {
-    let remembered = history.rules.entry(rule.to_owned()).or_default();
-    uid.clone_into(&mut remembered.summary.uid);
-    remembered.summary.last_triggered = status.last_triggered;
-    remembered.summary.last_recovery = status.last_recovery;
-    for detail in &status.nodes {
-        let Some(triggered_at) = detail.triggered_at else {
-            continue;
-        };
-        remembered
-            .records
-            .insert(detail.name.clone(), record(detail, triggered_at));
-        let owned: Vec<Owned> = detail
-            .owned
-            .iter()
-            .filter_map(|owned| {
-                let key = key_of(owned.kind, &owned.key, owned.effect)?;
-                let mark = Mark {
-                    key,
-                    value: owned.value.clone(),
-                };
-                Some(Owned {
-                    // A rule that was not due when another one handed it the mark still publishes the
-                    // other's value as ours; its own is ours as well, and may be what stands.
-                    shown: wanted_instead(detail, &mark),
-                    mark,
-                    previous: owned.previous.clone(),
-                    leaving: None,
-                })
-            })
-            .collect();
-        if !owned.is_empty() {
-            let ledger = history.ledgers.entry(detail.name.clone()).or_default();
-            ledger.uid.clone_from(&detail.uid);
-            for owned in owned {
-                if ledger
-                    .marks
-                    .iter()
-                    .all(|known| known.mark.key != owned.mark.key)
-                {
-                    ledger.marks.push(owned);
-                }
-            }
-        }
-    }
-}
-
-/// The value that the rule wants where another one was published as ours.
-fn wanted_instead(detail: &NodeDetail, owned: &Mark) -> Option<String> {
-    let wanted = detail
-        .marks
-        .iter()
-        .find(|mark| key_of(mark.kind, &mark.key, mark.effect).as_ref() == Some(&owned.key))?;
-    (wanted.value != owned.value).then(|| wanted.value.clone())
-}
-
-fn record(detail: &NodeDetail, triggered_at: Time) -> NodeRecord {
-    NodeRecord {
-        uid: detail.uid.clone(),
-        phase: RecordPhase::Triggered,
-        triggered_at,
-        acted_at: detail.acted_at.unwrap_or(triggered_at),
-        repeats: detail.repeats,
-        recovered_at: None,
-        recovery: Vec::new(),
-        clear: None,
-        marks: detail
-            .marks
-            .iter()
-            .filter_map(|mark| {
-                Some(Mark {
-                    key: key_of(mark.kind, &mark.key, mark.effect)?,
-                    value: mark.value.clone(),
-                })
-            })
-            .collect(),
-        guard: None,
-        admitted: detail.admitted,
-        jobs: Vec::new(),
-        spec_hash: RESTORED,
-        dry_run: detail
-            .guard
-            .as_ref()
-            .is_some_and(|guard| guard.name == Guard::DryRun.word()),
-        absent: None,
-        muted: None,
     }
 }

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use ng_engine::history::RuleSummary;
 use ng_engine::rule::Rule;
 use ng_engine::spec::{ObjectMeta, RuleObject};
+use ng_engine::status;
 use ng_engine::time::{Time, millis};
 use ng_engine::validate::{Defaults, validate};
 
 use crate::rule_item::RuleItem;
+use crate::statuses::published;
 
 /// Which rules a run is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,14 @@ impl Agenda<'_> {
         summary.spec_hash != item.spec_hash(self.fingerprint)
             || elapsed < 0
             || elapsed >= summary.check_interval - slack(summary.check_interval)
+            || self.settling(&item.name).is_some_and(|rebuilt| {
+                published(item).is_some_and(|status| status::tells_of_before(&status, rebuilt))
+            })
+    }
+
+    /// When the rule's history was rebuilt, if statuses of the time before may still show up.
+    pub(crate) fn settling(&self, rule: &str) -> Option<Time> {
+        self.summaries.get(rule)?.settling(self.now)
     }
 
     /// Whether this run is for the rule.

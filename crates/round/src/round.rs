@@ -9,6 +9,8 @@ use ng_engine::node::Nodes;
 use ng_engine::plan::Plan;
 use ng_engine::reading::Column;
 use ng_engine::rule::{Rule, Test};
+use ng_engine::spec::RuleStatus;
+use ng_engine::status;
 use ng_hook::log::Value as Field;
 use ng_hook::{PatchOperation, Report, Retry};
 use ng_metrics::{Fetched, Wanted};
@@ -51,6 +53,7 @@ impl Round<'_> {
         if let Some(notice) = transaction.notice()? {
             self.rebuild(&mut history, &notice);
         }
+        self.learn(&mut history);
         let summaries = self.agenda.summaries;
         self.duty.evaluate.retain(|due| {
             // Another process may have evaluated the rule while the readings were fetched.
@@ -97,8 +100,27 @@ impl Round<'_> {
         }
     }
 
+    /// Takes in what statuses say of the time before a rebuild, as long as such may show up.
+    fn learn(&self, history: &mut History) {
+        let settling = |item: &&RuleItem<'_>| {
+            let remembered = history.rules.get(&item.name);
+            remembered.is_some_and(|rule| rule.summary.settling(self.desk.now).is_some())
+        };
+        let late: Vec<(&str, RuleStatus)> = self
+            .items
+            .values()
+            .filter(settling)
+            .filter_map(|item| Some((item.name.as_str(), statuses::published(item)?)))
+            .collect();
+        status::learn(history, &late, &self.nodes);
+    }
+
     fn rebuild(&self, history: &mut History, notice: &Notice) {
         restore(history, &self.items);
+        for item in self.items.values().filter(|item| !item.deleting) {
+            let remembered = history.rules.entry(item.name.clone()).or_default();
+            remembered.summary.rebuilt = Some(self.desk.now);
+        }
         let restored: usize = history.rules.values().map(|rule| rule.records.len()).sum();
         match notice {
             Notice::Created { .. } => {

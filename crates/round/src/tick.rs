@@ -79,8 +79,9 @@ pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> 
         defaults: &defaults,
     };
     let early = Early::new(&mut store, lost || summaries.is_empty());
+    let settling = lost || summaries.keys().any(|rule| agenda.settling(rule).is_some());
     let wish = |duty: &Duty<'_>, items: &BTreeMap<String, RuleItem<'_>>| {
-        wishes(duty, items, early.history(), lost)
+        wishes(duty, items, early.history(), settling)
     };
     let mut gatherer = Gatherer::new(&agenda, contexts.bytes().len(), &wish);
     contexts.read(&mut gatherer)?;
@@ -156,20 +157,22 @@ fn wishes(
     duty: &Duty<'_>,
     items: &BTreeMap<String, RuleItem<'_>>,
     early: &History,
-    lost: bool,
+    settling: bool,
 ) -> Interest {
     let rules = duty
         .evaluate
         .iter()
         .chain(&duty.disabled)
         .map(|due| &due.rule);
-    if lost {
-        let mut restored = early.clone();
-        restore(&mut restored, items);
-        interest(rules, &restored)
-    } else {
-        interest(rules, early)
+    let mut wishes = interest(rules, early);
+    if settling {
+        let mut told = History::default();
+        restore(&mut told, items);
+        let told = interest([], &told);
+        wishes.labels.extend(told.labels);
+        wishes.annotations.extend(told.annotations);
     }
+    wishes
 }
 
 /// Fills a lost history from what the rules' statuses say.

@@ -211,14 +211,11 @@ impl Run<'_, '_> {
             }
         }
         let keep = rule.cooldown.max(rule.recovery_cooldown);
+        // A status that shows up late must not begin again what has ended since the rebuild.
+        let settling = remembered.summary.settling(now).is_some();
         remembered.records.retain(|_, record| {
-            record.is_active()
-                || now.since(
-                    record
-                        .recovered_at
-                        .unwrap_or(record.acted_at)
-                        .max(record.acted_at),
-                ) < keep
+            let ended = record.recovered_at.unwrap_or(record.acted_at);
+            record.is_active() || settling || now.since(ended.max(record.acted_at)) < keep
         });
     }
 

@@ -67,7 +67,7 @@ pub(super) fn render(due: &Due<'_>, node: usize, world: &World<'_>) -> Vec<Mark>
 }
 
 /// What stands on the node under this key.
-pub(super) fn stands<'a>(nodes: &'a Nodes, node: usize, key: &MarkKey) -> Option<&'a str> {
+pub(crate) fn stands<'a>(nodes: &'a Nodes, node: usize, key: &MarkKey) -> Option<&'a str> {
     match key {
         MarkKey::Taint { key, effect } => nodes
             .taints(node)
@@ -232,6 +232,8 @@ impl Balance<'_> {
                 return sight == Sight::Ours;
             };
             match sight {
+                // What it replaced was the same: it stays, and is theirs again.
+                Sight::Ours if owned.previous.as_deref() == stands => return false,
                 Sight::Ours => unset.push(as_shown(owned)),
                 Sight::Gone => return false,
                 // The snapshot may be older than our write; a value of someone else is no sign of that.

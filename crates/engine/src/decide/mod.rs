@@ -30,6 +30,7 @@ use crate::rule::{MaxNodes, RecoveryAction, Rule};
 use crate::time::Time;
 
 pub use interest::interest;
+pub(crate) use marks::stands;
 
 /// What a decision depends on, besides history.
 pub struct Inputs<'a> {

@@ -335,3 +335,27 @@ monitoring: {recoveryCooldownPeriod: 0s}";
     story.after(30);
     assert_eq!(story.marks(), ["n1 state=fine"]);
 }
+
+#[test]
+fn a_value_that_is_what_it_replaced_is_theirs_again() {
+    // Someone's own value is outdone, and then wanted by another rule.
+    let mut story = Story::new(["n1"])
+        .rule("a", &tainting("cpuLoadRatio", 10, "ours", "NoSchedule"))
+        .rule(
+            "b",
+            &tainting("diskUtilizationPercent", 5, "theirs", "NoSchedule"),
+        );
+    story.node("n1").label("state", "theirs");
+    for (metric, value) in [
+        ("cpuLoadRatio", 2.0),
+        ("diskUtilizationPercent", 2.0),
+        ("cpuLoadRatio", 0.0),
+        ("diskUtilizationPercent", 0.0),
+    ] {
+        story.metric(metric, "n1", value);
+        story.repeat(3, 30);
+    }
+    assert_eq!(story.marks(), ["n1 state=theirs"]);
+    assert!(story.after(30).changes.is_empty());
+    assert!(story.history.ledgers.is_empty());
+}

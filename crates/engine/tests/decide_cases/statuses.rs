@@ -1,10 +1,14 @@
 //! What a rule's status says, that it rests while nothing happens, and that it is enough after a loss.
 
-use ng_engine::rule::{MaxNodes, NodeStatus};
-use ng_engine::spec::{NodePhase, Phase, RuleStatus};
 use std::time::Duration;
 
-use crate::decide_support::Story;
+use ng_engine::decide::interest;
+use ng_engine::history::History;
+use ng_engine::rule::{MaxNodes, NodeStatus};
+use ng_engine::spec::{NodePhase, Phase, RuleStatus};
+use ng_engine::status;
+
+use crate::decide_support::{START, Story};
 
 const RULE: &str = "conditions: [{metric: cpuLoadRatio, operator: '>', value: 1, duration: 0s}]
 actions:
@@ -138,12 +142,12 @@ fn a_status_rests_while_nothing_happens() {
 fn a_status_read_back_equals_the_one_that_was_written() {
     let story = two_hot();
     let evaluated = story.plans[0].evaluated[0].clone();
-    let standing = ng_engine::status::Standing::Evaluated(&evaluated);
-    let written = ng_engine::status::of("hot", 1, &standing, &story.history, (None, story.now));
+    let standing = status::Standing::Evaluated(&evaluated);
+    let written = status::of("hot", 1, &standing, &story.history, (None, story.now));
     let read: RuleStatus = serde_json::from_str(&serde_json::to_string(&written).unwrap()).unwrap();
     assert_eq!(read, written, "else every tick writes it again");
     let later = story.now.plus(Duration::from_secs(30));
-    let again = ng_engine::status::of("hot", 1, &standing, &story.history, (Some(&read), later));
+    let again = status::of("hot", 1, &standing, &story.history, (Some(&read), later));
     assert_eq!(again, read);
 }
 
@@ -228,4 +232,84 @@ fn a_rebuild_keeps_the_cooldown_of_triggered_nodes() {
     assert_eq!(story.record("hot", "n1").unwrap().repeats, 0, "{plan:?}");
     story.after(30);
     assert_eq!(story.record("hot", "n1").unwrap().repeats, 1);
+}
+
+/// Loses the memory while the snapshots still show an older status, which is none.
+fn rebuilt_too_early(story: &mut Story) -> RuleStatus {
+    let late = story.status("hot", None);
+    story.history = History::default();
+    let remembered = story.history.rules.entry("hot".to_owned()).or_default();
+    story.now = story.now.plus(Duration::from_secs(5));
+    remembered.summary.rebuilt = Some(story.now);
+    late
+}
+
+fn learn(story: &mut Story, late: &RuleStatus) {
+    let rules = story.rules.values().map(|written| &written.rule);
+    let nodes = story
+        .cluster
+        .read(&interest(rules, &story.history), story.cluster.nodes.keys());
+    status::learn(&mut story.history, &[("hot", late.clone())], &nodes);
+}
+
+#[test]
+fn a_status_that_shows_up_after_the_rebuild_is_taken_in() {
+    type Between = fn(&mut Story);
+    let cases: [(&str, Between, &[&str]); 5] = [
+        ("nothing happened in between", |_| (), &["n1 state=old"]),
+        (
+            "the node triggered again",
+            |story| {
+                story.evaluate();
+            },
+            &["n1 state=old"],
+        ),
+        (
+            "someone took a mark away",
+            |story| story.node("n1").cordoned = false,
+            &["n1 state=old"],
+        ),
+        (
+            "the node was replaced",
+            |story| story.node("n1").uid = "another".to_owned(),
+            &["n1 state=1767225630437 cordoned"],
+        ),
+        (
+            "the status is of our time",
+            |story| story.history.rules.get_mut("hot").unwrap().summary.rebuilt = Some(START),
+            &["n1 state=1767225630437 cordoned", "n2 state=1767225630437"],
+        ),
+    ];
+    for (what, between, expected) in cases {
+        let mut story = two_hot();
+        let late = rebuilt_too_early(&mut story);
+        between(&mut story);
+        learn(&mut story, &late);
+        for node in ["n1", "n2"] {
+            story.load(node, 0.0);
+        }
+        story.repeat(8, 30);
+        assert_eq!(story.marks(), expected, "{what}");
+        let plan = story.after(30);
+        assert!(plan.changes.is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn a_late_status_does_not_begin_again_what_has_ended() {
+    let no_rest = format!("{RULE}\nmonitoring: {{cooldownPeriod: 0s, recoveryCooldownPeriod: 0s}}");
+    let mut story = two_hot().rule("hot", &no_rest);
+    story.after(30);
+    let late = rebuilt_too_early(&mut story);
+    learn(&mut story, &late);
+    for node in ["n1", "n2"] {
+        story.load(node, 0.0);
+    }
+    story.repeat(3, 30);
+    assert!(!story.is_triggered("hot", "n1"));
+    let before = story.marks();
+    learn(&mut story, &late);
+    assert!(!story.is_triggered("hot", "n1"));
+    assert!(story.after(10).changes.is_empty());
+    assert_eq!(story.marks(), before);
 }
