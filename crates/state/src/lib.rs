@@ -7,12 +7,15 @@
 //! open ──▶ Store ──summaries──▶ (network, elsewhere) ──begin──▶ Transaction: load, save, queue, count, commit
 //!   └─ place, aside: the files; lock, creation, setting a damaged file aside
 //! schema: tables and their version     documents: writes only the rows that differ
+//!
+//! queue ──▶ outbox: admission ──▶ sending (claim, start, settle) ──▶ upkeep      claimant: who is still alive
 //! ```
 //!
 //! The parts of a history lie where their rate of change puts them: what changes in every run is in narrow rows of
 //! its own, so that an idle run writes nothing and a busy one little.
 
 mod aside;
+mod claimant;
 mod counter;
 mod documents;
 mod error;
@@ -22,11 +25,16 @@ mod outbox;
 mod place;
 mod schema;
 mod store;
+mod templates;
 mod transaction;
 
+pub use claimant::Claimant;
 pub use counter::Counter;
 pub use error::StateError;
 pub use open::{Notice, Opened};
-pub use outbox::{Delivery, DeliveryState, OutboxCounts, OutboxFilter, QueuedAlert};
+pub use outbox::{
+    Claim, Delivery, DeliveryState, FreshAlert, Keep, OpenAlert, OpenDelivery, OutboxCounts,
+    OutboxFilter, QueuedAlert, Settlement, Tally,
+};
 pub use store::Store;
 pub use transaction::Transaction;

@@ -1,40 +1,65 @@
 //! The alert outbox: facts to be told, and how far each channel has got with them.
 //!
 //! An alert stands once, with one delivery for each of its channels; a channel that has succeeded is `done` whatever
-//! the others do. A delivery is `pending` until `next_attempt`, and `dead` when it is given up.
+//! the others do. A delivery is `pending` until `next_attempt`, `held` while its node is flapping, `skipped` when it is
+//! settled without being sent, and `dead` when it is given up.
+//!
+//! - `admission`: what becomes of a new alert; `sending`: who sends what; `upkeep`: what is kept, by hand and by age
 
-use ng_engine::plan::{Alert, AlertKind, Seen};
+mod admission;
+mod sending;
+mod upkeep;
+
+use ng_engine::plan::{Alert, AlertKind, Mute, Seen};
 use ng_engine::time::Time;
 use rusqlite::{Connection, Row, params};
 
 use crate::error::StateError;
 use crate::place::Place;
 
+pub use admission::FreshAlert;
+pub use sending::{Claim, OpenAlert, OpenDelivery, Settlement};
+pub use upkeep::{Keep, Tally};
+
 /// How far a channel is with an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeliveryState {
     /// To be sent, now or later.
     Pending,
+    /// Kept back while the node is flapping.
+    Held,
     /// Sent.
     Done,
+    /// Settled without being sent; the reason stands in [`Delivery::last_error`].
+    Skipped,
     /// Given up: a dead letter.
     Dead,
 }
 
 impl DeliveryState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Held,
+        Self::Done,
+        Self::Skipped,
+        Self::Dead,
+    ];
+
     /// The word in the table.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Pending => "pending",
+            Self::Held => "held",
             Self::Done => "done",
+            Self::Skipped => "skipped",
             Self::Dead => "dead",
         }
     }
 
-    fn from_word(word: &str) -> Option<Self> {
-        [Self::Pending, Self::Done, Self::Dead]
-            .into_iter()
-            .find(|state| state.word() == word)
+    /// The state that `word` names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
     }
 }
 
@@ -49,8 +74,12 @@ pub struct Delivery {
     pub attempts: u32,
     /// Not to be tried before.
     pub next_attempt: Time,
-    /// What the last attempt failed with.
+    /// What the last attempt failed with, or why it is not sent.
     pub last_error: Option<String>,
+    /// The message it was tried in: the id of that message's first alert.
+    pub batch: Option<i64>,
+    /// When it was done, skipped or given up.
+    pub settled: Option<Time>,
 }
 
 /// An alert in the outbox.
@@ -96,8 +125,12 @@ impl Default for OutboxFilter {
 pub struct OutboxCounts {
     /// To be sent.
     pub pending: u64,
+    /// Kept back while their nodes are flapping.
+    pub held: u64,
     /// Given up.
     pub dead: u64,
+    /// When the oldest alert that is to be sent was queued.
+    pub oldest_pending: Option<Time>,
 }
 
 /// Puts alerts into the outbox; returns their ids.
@@ -113,13 +146,16 @@ pub(crate) fn queue(
     let attempt = || StateError::database("queue alerts", place);
     let mut facts = connection
         .prepare(
-            "INSERT INTO alert(queued, rule, node, kind, severity, body) \
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO alert(queued, rule, node, kind, severity, template, dry_run, muted, stage, body) \
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'new', ?9)",
         )
         .map_err(attempt())?;
     // A channel that is named twice is told once.
     let mut delivery = connection
-        .prepare("INSERT OR IGNORE INTO delivery VALUES(?1, ?2, 'pending', 0, ?3, NULL)")
+        .prepare(
+            "INSERT OR IGNORE INTO delivery(alert, channel, state, attempts, next_attempt) \
+             VALUES(?1, ?2, 'pending', 0, ?3)",
+        )
         .map_err(attempt())?;
     let mut ids = Vec::with_capacity(alerts.len());
     for alert in alerts {
@@ -132,6 +168,9 @@ pub(crate) fn queue(
             alert.node,
             kind(alert.kind),
             alert.severity.word(),
+            alert.template,
+            alert.dry_run,
+            alert.muted.as_ref().map(Mute::word),
             body
         ];
         let id = facts.insert(row).map_err(attempt())?;
@@ -150,6 +189,15 @@ const fn kind(kind: AlertKind) -> &'static str {
         AlertKind::Trigger => "trigger",
         AlertKind::Repeat => "repeat",
         AlertKind::Recovery => "recovery",
+    }
+}
+
+/// The kind that [`kind`] wrote.
+fn read_kind(word: &str) -> AlertKind {
+    match word {
+        "recovery" => AlertKind::Recovery,
+        "repeat" => AlertKind::Repeat,
+        _ => AlertKind::Trigger,
     }
 }
 
@@ -174,13 +222,18 @@ fn finite(mut alert: Alert) -> Alert {
 pub(crate) fn counts(connection: &Connection, place: &Place) -> Result<OutboxCounts, StateError> {
     connection
         .query_row(
-            "SELECT count(*) FILTER (WHERE state = 'pending'), count(*) FILTER (WHERE state = 'dead') \
-             FROM delivery WHERE state <> 'done'",
+            "SELECT count(*) FILTER (WHERE state = 'pending'), count(*) FILTER (WHERE state = 'held'), \
+                    count(*) FILTER (WHERE state = 'dead'), \
+                    (SELECT queued FROM alert WHERE id = (SELECT min(alert) FROM delivery \
+                     WHERE state = 'pending' AND state NOT IN ('done', 'skipped'))) \
+             FROM delivery WHERE state NOT IN ('done', 'skipped')",
             [],
             |row| {
                 Ok(OutboxCounts {
                     pending: row.get::<_, i64>(0)?.unsigned_abs(),
-                    dead: row.get::<_, i64>(1)?.unsigned_abs(),
+                    held: row.get::<_, i64>(1)?.unsigned_abs(),
+                    dead: row.get::<_, i64>(2)?.unsigned_abs(),
+                    oldest_pending: row.get::<_, Option<i64>>(3)?.map(Time::from_millis),
                 })
             },
         )
@@ -197,7 +250,7 @@ pub(crate) fn list(
     let mut statement = connection
         .prepare(
             "SELECT a.id, a.queued, a.rule, a.node, a.body, \
-                    d.channel, d.state, d.attempts, d.next_attempt, d.last_error \
+                    d.channel, d.state, d.attempts, d.next_attempt, d.last_error, d.batch, d.settled \
              FROM (SELECT * FROM alert \
                    WHERE id > ?2 AND (?1 IS NULL OR id IN (SELECT alert FROM delivery WHERE state = ?1)) \
                    ORDER BY id LIMIT ?3) a \
@@ -245,5 +298,7 @@ fn read_delivery(row: &Row<'_>) -> rusqlite::Result<Option<Delivery>> {
         attempts: row.get(7)?,
         next_attempt: Time::from_millis(row.get(8)?),
         last_error: row.get(9)?,
+        batch: row.get(10)?,
+        settled: row.get::<_, Option<i64>>(11)?.map(Time::from_millis),
     }))
 }

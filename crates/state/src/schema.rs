@@ -8,8 +8,12 @@
 //! | `record` | a node under a rule, JSON | with transitions and jobs |
 //! | `ledger` | what was set on a node, JSON | with transitions |
 //! | `roster` | the numbers of all nodes; one row | with nodes |
-//! | `alert` | an alert, JSON; ids are never used twice | |
-//! | `delivery` | one alert on its way to one channel: `pending`, `done` or `dead` | |
+//! | `alert` | an alert, JSON, and what of it decides about its delivery; ids are never used twice | once, when it is admitted |
+//! | `delivery` | one alert on its way to one channel, and who is at it | with each attempt |
+//! | `memory` | how noisy a node is under a rule, and what people know of it | with alerts |
+//! | `receiver` | pause and rate limit of a receiver | with each attempt |
+//! | `tally` | deliveries since the state was made, by channel and result | with each attempt |
+//! | `template` | an `AlertTemplate` as it was last seen, JSON | with the templates |
 //! | `counter` | a count since the state was made, labels as a JSON object | |
 //! | `note` | a small text by key | |
 //!
@@ -31,13 +35,29 @@ CREATE TABLE ledger(node TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE roster(id INTEGER PRIMARY KEY CHECK(id = 1), body BLOB NOT NULL);
 CREATE TABLE alert(
     id INTEGER PRIMARY KEY AUTOINCREMENT, queued INTEGER NOT NULL, rule TEXT NOT NULL, node TEXT NOT NULL,
-    kind TEXT NOT NULL, severity TEXT NOT NULL, body TEXT NOT NULL
+    kind TEXT NOT NULL, severity TEXT NOT NULL, template TEXT NOT NULL, dry_run INTEGER NOT NULL, muted TEXT,
+    stage TEXT NOT NULL, body TEXT NOT NULL
 );
+CREATE INDEX alert_new ON alert(id) WHERE stage = 'new';
 CREATE TABLE delivery(
     alert INTEGER NOT NULL, channel TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
-    next_attempt INTEGER NOT NULL, last_error TEXT, PRIMARY KEY(alert, channel)
+    next_attempt INTEGER NOT NULL, last_error TEXT, batch INTEGER, claim TEXT, claimed_until INTEGER,
+    settled INTEGER, PRIMARY KEY(alert, channel)
 ) WITHOUT ROWID;
-CREATE INDEX delivery_open ON delivery(state, next_attempt) WHERE state <> 'done';
+CREATE INDEX delivery_open ON delivery(state, next_attempt) WHERE state NOT IN ('done', 'skipped');
+CREATE TABLE memory(
+    rule TEXT, node TEXT, score REAL NOT NULL, at INTEGER NOT NULL, calm_at INTEGER, held INTEGER NOT NULL,
+    held_alert INTEGER, told TEXT, PRIMARY KEY(rule, node)
+) WITHOUT ROWID;
+CREATE INDEX memory_calm ON memory(calm_at) WHERE calm_at IS NOT NULL;
+CREATE TABLE receiver(
+    key TEXT PRIMARY KEY, used REAL NOT NULL, at INTEGER NOT NULL, failures INTEGER NOT NULL,
+    paused_until INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE tally(
+    channel TEXT, result TEXT, reason TEXT, value INTEGER NOT NULL, PRIMARY KEY(channel, result, reason)
+) WITHOUT ROWID;
+CREATE TABLE template(name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE counter(
     name TEXT, labels TEXT, value INTEGER NOT NULL, PRIMARY KEY(name, labels)
 ) WITHOUT ROWID;

@@ -34,6 +34,14 @@ impl Store {
         }
     }
 
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// The database file.
     pub fn path(&self) -> PathBuf {
         self.place.database()

@@ -1,0 +1,176 @@
+//! What is kept of the outbox: by age, and by hand.
+
+use std::time::Duration;
+
+use ng_delivery::Memory;
+use ng_engine::time::Time;
+use rusqlite::{Connection, params};
+
+use super::admission::read_memory;
+use crate::error::StateError;
+use crate::place::Place;
+use crate::store::Store;
+use crate::transaction::Transaction;
+
+/// What is kept for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Dead letters, from when they were given up.
+    pub dead: Duration,
+    /// Alerts that need nothing any more, from when they were queued.
+    pub settled: Duration,
+    /// The most alerts that need nothing any more.
+    pub most_settled: u32,
+    /// Receivers nobody sends to.
+    pub receivers: Duration,
+}
+
+/// Deliveries of a channel that ended in one way, since the state was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// Name of the channel.
+    pub channel: String,
+    /// How they ended.
+    pub result: String,
+    /// Why; empty where the result says it all.
+    pub reason: String,
+    /// How many.
+    pub value: u64,
+}
+
+impl Store {
+    /// Deliveries by channel and result.
+    pub fn tallies(&self) -> Result<Vec<Tally>, StateError> {
+        tallies(self.connection(), self.place())
+    }
+}
+
+impl Transaction<'_> {
+    /// Tries an alert again at once, on every channel that has not got it and has not refused it by setting. Returns on
+    /// how many.
+    pub fn retry(&mut self, alert: i64, now: Time) -> Result<usize, StateError> {
+        let attempt = StateError::database("retry an alert", self.place);
+        let count = self
+            .inner
+            .execute(
+                "UPDATE delivery SET state = 'pending', attempts = 0, next_attempt = ?2, batch = NULL, \
+                 settled = NULL WHERE alert = ?1 AND state IN ('pending', 'held', 'dead')",
+                params![alert, now.millis()],
+            )
+            .map_err(&attempt)?;
+        if count > 0 {
+            self.inner
+                .execute("UPDATE receiver SET paused_until = 0", [])
+                .map_err(&attempt)?;
+        }
+        self.durable |= count > 0;
+        Ok(count)
+    }
+
+    /// Gives up an alert: what is not sent yet is never sent, and is no dead letter. Returns on how many channels.
+    pub fn drop_alert(&mut self, alert: i64, now: Time) -> Result<usize, StateError> {
+        let attempt = StateError::database("drop an alert", self.place);
+        self.inner
+            .execute(
+                "INSERT INTO tally SELECT channel, 'dropped', '', 1 FROM delivery \
+                 WHERE alert = ?1 AND state IN ('pending', 'held', 'dead') \
+                 ON CONFLICT DO UPDATE SET value = value + 1",
+                [alert],
+            )
+            .map_err(&attempt)?;
+        let count = self
+            .inner
+            .execute(
+                "UPDATE delivery SET state = 'skipped', last_error = 'dropped by hand', settled = ?2, \
+                 claim = NULL WHERE alert = ?1 AND state IN ('pending', 'held', 'dead')",
+                params![alert, now.millis()],
+            )
+            .map_err(&attempt)?;
+        self.durable |= count > 0;
+        Ok(count)
+    }
+
+    /// Removes what is not kept any longer. `is_stale` tells memories that are of no use.
+    pub fn prune(
+        &mut self,
+        keep: &Keep,
+        now: Time,
+        is_stale: impl Fn(&Memory) -> bool,
+    ) -> Result<(), StateError> {
+        self.prune_rows(keep, now)
+            .and_then(|()| self.prune_memories(is_stale))
+            .map_err(StateError::database("clear up the outbox", self.place))
+    }
+
+    fn prune_rows(&self, keep: &Keep, now: Time) -> rusqlite::Result<()> {
+        let before = |age: Duration| now.minus(age).millis();
+        self.inner.execute(
+            "INSERT INTO tally SELECT channel, 'expired', '', count(*) FROM delivery \
+             WHERE state = 'dead' AND state NOT IN ('done', 'skipped') AND settled < ?1 GROUP BY channel \
+             ON CONFLICT DO UPDATE SET value = value + excluded.value",
+            [before(keep.dead)],
+        )?;
+        self.inner.execute(
+            "UPDATE delivery SET state = 'skipped', last_error = 'too old' \
+             WHERE state = 'dead' AND state NOT IN ('done', 'skipped') AND settled < ?1",
+            [before(keep.dead)],
+        )?;
+        self.inner.execute(
+            "DELETE FROM alert WHERE stage <> 'new' \
+             AND (queued < ?1 OR id <= (SELECT max(id) FROM alert) - ?2) \
+             AND NOT EXISTS(SELECT * FROM delivery d WHERE d.alert = alert.id \
+                            AND d.state IN ('pending', 'held', 'dead'))",
+            params![before(keep.settled), keep.most_settled],
+        )?;
+        self.inner.execute(
+            "DELETE FROM delivery WHERE state IN ('done', 'skipped') \
+             AND NOT EXISTS(SELECT * FROM alert WHERE id = delivery.alert)",
+            [],
+        )?;
+        self.inner.execute(
+            "DELETE FROM receiver WHERE at < ?1 AND paused_until < ?1",
+            [before(keep.receivers)],
+        )?;
+        Ok(())
+    }
+
+    fn prune_memories(&self, is_stale: impl Fn(&Memory) -> bool) -> rusqlite::Result<()> {
+        let mut statement = self
+            .inner
+            .prepare("SELECT score, at, calm_at, held, told, rule, node FROM memory WHERE held_alert IS NULL")?;
+        let mut rows = statement.query([])?;
+        let mut stale: Vec<(String, String)> = Vec::new();
+        while let Some(row) = rows.next()? {
+            if is_stale(&read_memory(row)?) {
+                stale.push((row.get(5)?, row.get(6)?));
+            }
+        }
+        let mut delete = self
+            .inner
+            .prepare("DELETE FROM memory WHERE rule = ?1 AND node = ?2")?;
+        for (rule, node) in stale {
+            delete.execute([rule, node])?;
+        }
+        Ok(())
+    }
+}
+
+fn tallies(connection: &Connection, place: &Place) -> Result<Vec<Tally>, StateError> {
+    let attempt = || StateError::database("read the tallies", place);
+    let mut statement = connection
+        .prepare(
+            "SELECT channel, result, reason, value FROM tally ORDER BY channel, result, reason",
+        )
+        .map_err(attempt())?;
+    let rows = statement
+        .query_map([], |row| {
+            Ok(Tally {
+                channel: row.get(0)?,
+                result: row.get(1)?,
+                reason: row.get(2)?,
+                value: row.get::<_, i64>(3)?.unsigned_abs(),
+            })
+        })
+        .map_err(attempt())?;
+    rows.collect::<rusqlite::Result<_>>().map_err(attempt())
+}
