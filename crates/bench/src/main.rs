@@ -2,7 +2,8 @@
 //!
 //! Machines are noisy and differ, so every figure is a ratio of CPU times of neighbouring runs, and its bound stands
 //! beside it. `cargo run --release -p ng-bench --bin ng-bench` builds the release executables, measures, and prints a table; it
-//! exits 1 if a bound is not met.
+//! exits 1 if a bound is not met. `ng-bench FOLDER [PART…]` measures the executables in a folder, and only these parts:
+//! `sizes`, `starts`, `evaluation`, `growth`.
 
 mod run;
 mod server;
@@ -21,15 +22,28 @@ use server::Server;
 const ROUNDS: usize = 15;
 const MEBIBYTE: u64 = 1 << 20;
 
+type Part = fn(&Path, &mut Table) -> anyhow::Result<()>;
+
+/// What is measured, by the name that chooses it.
+const PARTS: [(&str, Part); 4] = [
+    ("sizes", sizes),
+    ("starts", starts),
+    ("evaluation", evaluation),
+    ("growth", growth),
+];
+
 fn main() -> anyhow::Result<ExitCode> {
-    // A folder of executables that are already built may be given instead.
-    let given = std::env::args_os().nth(1).map(PathBuf::from);
+    // A folder of executables that are already built may be given instead, and the parts to measure.
+    let mut arguments = std::env::args_os().skip(1);
+    let given = arguments.next().map(PathBuf::from);
+    let chosen: Vec<_> = arguments.collect();
     let binaries = given.map_or_else(build, Ok)?;
     let mut table = Table::default();
-    sizes(&binaries, &mut table)?;
-    starts(&binaries, &mut table)?;
-    evaluation(&binaries, &mut table)?;
-    growth(&binaries, &mut table)?;
+    for (name, part) in PARTS {
+        if chosen.is_empty() || chosen.iter().any(|chosen| chosen == name) {
+            part(&binaries, &mut table)?;
+        }
+    }
     table.print();
     Ok(if table.is_met() {
         ExitCode::SUCCESS

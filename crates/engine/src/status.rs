@@ -16,7 +16,7 @@ use crate::spec::{
 };
 use crate::time::Time;
 
-pub use restore::{learn, restore, tells_of_before};
+pub use restore::{learn, restore, settling, tells_of_before};
 
 /// The most nodes listed with details. 2,000 details of about 300 bytes stay well below what etcd takes.
 pub const MAX_DETAILS: usize = 2_000;

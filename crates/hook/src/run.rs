@@ -223,30 +223,43 @@ fn fail(hook: &Hook, reason: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Help, version, or what is wrong with the arguments.
+/// Help, version, or what is wrong with the arguments. Three options by hand: a parser of command lines would be a
+/// fortieth of the executable, and hooks that are commands bring their own.
 fn usage(hook: &Hook, arguments: &[OsString]) -> ExitCode {
-    let mut command = clap::Command::new(hook.name)
-        .about(hook.about)
-        .version(env!("CARGO_PKG_VERSION"))
-        .after_help(
-            "Without arguments it runs once on the contexts in the file BINDING_CONTEXT_PATH.",
-        )
-        .arg(
-            clap::Arg::new("config")
-                .long("config")
-                .help("Print the bindings for shell-operator")
-                .action(clap::ArgAction::SetTrue),
-        );
-    let name = OsString::from(hook.name);
-    let error = match command.try_get_matches_from_mut(std::iter::once(&name).chain(arguments)) {
-        Err(error) => error,
-        Ok(_) => command.error(clap::error::ErrorKind::UnknownArgument, "wrong arguments"),
+    let (name, about) = (hook.name, hook.about);
+    let asked = match arguments {
+        [only] => only.to_str(),
+        _ => None,
     };
     // Help goes to stdout, mistakes to stderr; a reader that has gone away changes neither.
-    let _unread = error.print();
-    if error.use_stderr() {
-        ExitCode::from(USAGE)
-    } else {
-        ExitCode::SUCCESS
+    match asked {
+        Some("-h" | "--help") => {
+            let _unread = write_stdout(&format!("{about}\n\nUsage: {name} [--config]\n\n{HELP}\n"));
+            ExitCode::SUCCESS
+        }
+        Some("-V" | "--version") => {
+            let _unread = write_stdout(&format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
+            ExitCode::SUCCESS
+        }
+        _ => {
+            let given: Vec<_> = arguments
+                .iter()
+                .map(|argument| argument.to_string_lossy())
+                .collect();
+            let text = format!(
+                "error: unexpected arguments: {}\n\nUsage: {name} [--config]\n\nFor more, try '--help'.\n",
+                given.join(" ")
+            );
+            let _unread = io::stderr().lock().write_all(text.as_bytes());
+            ExitCode::from(USAGE)
+        }
     }
 }
+
+const HELP: &str = "\
+Options:
+      --config   Print the bindings for shell-operator
+  -h, --help     Print help
+  -V, --version  Print version
+
+Without arguments it runs once on the contexts in the file BINDING_CONTEXT_PATH.";

@@ -8,6 +8,7 @@ use ng_engine::spec::{ObjectMeta, RuleObject};
 use ng_engine::status;
 use ng_engine::time::{Time, millis};
 use ng_engine::validate::{Defaults, validate};
+use ng_state::Glance;
 
 use crate::rule_item::RuleItem;
 use crate::statuses::published;
@@ -65,7 +66,7 @@ impl Duty<'_> {
 pub(crate) struct Agenda<'a> {
     pub(crate) now: Time,
     pub(crate) scope: Scope,
-    pub(crate) summaries: &'a BTreeMap<String, RuleSummary>,
+    pub(crate) glances: &'a BTreeMap<String, Glance>,
     pub(crate) defaults: &'a Defaults,
     /// Hash of the defaults.
     pub(crate) fingerprint: u64,
@@ -75,16 +76,16 @@ impl Agenda<'_> {
     /// Whether the rule has to be looked at: it is new, it was changed, or its interval is over. A clock that went
     /// back makes every rule due, since nobody knows for how long it would not be.
     pub(crate) fn is_due(&self, item: &RuleItem<'_>) -> bool {
-        let Some(summary) = self.summaries.get(&item.name) else {
+        let Some(glance) = self.glances.get(&item.name) else {
             return true;
         };
-        let Some(last) = summary.last_evaluated else {
+        let Some(last) = glance.last_evaluated else {
             return true;
         };
         let elapsed = self.now.millis().saturating_sub(last.millis());
-        summary.spec_hash != item.spec_hash(self.fingerprint)
+        glance.spec_hash != item.spec_hash(self.fingerprint)
             || elapsed < 0
-            || elapsed >= summary.check_interval - slack(summary.check_interval)
+            || elapsed >= glance.check_interval - slack(glance.check_interval)
             || self.settling(&item.name).is_some_and(|rebuilt| {
                 published(item).is_some_and(|status| status::tells_of_before(&status, rebuilt))
             })
@@ -92,17 +93,14 @@ impl Agenda<'_> {
 
     /// When the rule's history was rebuilt, if statuses of the time before may still show up.
     pub(crate) fn settling(&self, rule: &str) -> Option<Time> {
-        self.summaries.get(rule)?.settling(self.now)
+        status::settling(self.glances.get(rule)?.rebuilt, self.now)
     }
 
     /// Whether this run is for the rule.
     fn is_concerned(&self, name: &str) -> bool {
         match self.scope {
             Scope::Everything => true,
-            Scope::Held => self
-                .summaries
-                .get(name)
-                .is_some_and(|summary| summary.held > 0),
+            Scope::Held => self.glances.get(name).is_some_and(|glance| glance.held > 0),
         }
     }
 
@@ -112,7 +110,7 @@ impl Agenda<'_> {
         items: &BTreeMap<String, RuleItem<'a>>,
         complete: bool,
     ) -> Duty<'a> {
-        let jobs = || self.summaries.values().any(|summary| summary.jobs > 0);
+        let jobs = || self.glances.values().any(|glance| glance.jobs > 0);
         let mut duty = Duty {
             jobs: self.scope == Scope::Everything && jobs(),
             ..Duty::default()
@@ -142,7 +140,7 @@ impl Agenda<'_> {
         }
         let exists = |name: &str| items.get(name).map(|item| !item.deleting);
         duty.gone = self
-            .summaries
+            .glances
             .keys()
             .filter(|name| self.is_concerned(name) && !exists(name).unwrap_or(!complete))
             .cloned()

@@ -14,7 +14,7 @@ use ng_engine::status;
 use ng_hook::log::Value as Field;
 use ng_hook::{PatchOperation, Report, Retry};
 use ng_metrics::{Fetched, Wanted};
-use ng_state::{Notice, Store};
+use ng_state::{Notice, Peeked, Store};
 
 use crate::due::{Agenda, DueRule, Duty, Scope, note_seen, remembered};
 use crate::render::Values;
@@ -32,11 +32,17 @@ pub(crate) struct Round<'a> {
     pub(crate) wanted: Vec<Wanted>,
     pub(crate) fetched: Fetched,
     pub(crate) report: Report,
+    /// UIDs of deleted rules, whose history ends in this round.
+    pub(crate) gone_uids: BTreeMap<String, String>,
 }
 
 impl Round<'_> {
     /// Decides and saves in one transaction: what is saved is what was decided, whole or not at all.
-    pub(crate) fn settle(&mut self, store: &mut Store) -> anyhow::Result<(Plan, History)> {
+    pub(crate) fn settle(
+        &mut self,
+        store: &mut Store,
+        peeked: Option<Peeked>,
+    ) -> anyhow::Result<(Plan, History)> {
         let mut transaction = store.begin()?;
         let names: Vec<&str> = self
             .duty
@@ -44,7 +50,7 @@ impl Round<'_> {
             .iter()
             .map(|due| due.rule.name.as_str())
             .collect();
-        let mut history = transaction.load(&names)?;
+        let mut history = transaction.load_after(peeked, &names)?;
         for lost in transaction.lost() {
             self.desk
                 .log
@@ -54,20 +60,21 @@ impl Round<'_> {
             self.rebuild(&mut history, &notice);
         }
         self.learn(&mut history);
-        let summaries = self.agenda.summaries;
+        self.note_gone(&history);
+        let glances = self.agenda.glances;
         self.duty.evaluate.retain(|due| {
             // Another process may have evaluated the rule while the readings were fetched.
-            let before = summaries
+            let before = glances
                 .get(&due.rule.name)
-                .and_then(|summary| summary.last_evaluated);
+                .and_then(|glance| glance.last_evaluated);
             let present = history
                 .rules
                 .get(&due.rule.name)
                 .and_then(|rule| rule.summary.last_evaluated);
             present <= before
-                || summaries
+                || glances
                     .get(&due.rule.name)
-                    .is_some_and(|summary| summary.spec_hash != due.spec_hash)
+                    .is_some_and(|glance| glance.spec_hash != due.spec_hash)
         });
         let plan = self.decide(&mut history);
         let operations = statuses::writes(&self.duty, &plan, &mut history, self.desk);
@@ -83,6 +90,14 @@ impl Round<'_> {
             self.write(operation);
         }
         Ok((plan, history))
+    }
+
+    fn note_gone(&mut self, history: &History) {
+        let uid = |name: &String| {
+            let remembered = history.rules.get(name)?;
+            Some((name.clone(), remembered.summary.uid.clone()))
+        };
+        self.gone_uids = self.duty.gone.iter().filter_map(uid).collect();
     }
 
     /// Hands a write to shell-operator. One that cannot be made, such as for an object whose name is
@@ -351,14 +366,8 @@ impl Round<'_> {
                 .rules
                 .get(rule)
                 .map(|rule| rule.summary.uid.as_str());
-            // A rule that was just deleted is only in the summaries of before.
-            let before = || {
-                self.agenda
-                    .summaries
-                    .get(rule)
-                    .map(|summary| summary.uid.as_str())
-            };
-            known.or_else(before).unwrap_or_default()
+            let gone = || self.gone_uids.get(rule).map(String::as_str);
+            known.or_else(gone).unwrap_or_default()
         };
         let mut notices = report::notices(&plan.decisions, uid);
         notices.extend(

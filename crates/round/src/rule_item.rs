@@ -28,39 +28,26 @@ pub(crate) struct RuleItem<'a> {
 impl<'a> RuleItem<'a> {
     /// Reads the object at the reader; `None` if it has no name and so is no object.
     pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Option<Self>, Error> {
-        let object = reader.raw()?;
-        let mut item = Self {
-            name: String::new(),
-            uid: String::new(),
-            generation: 0,
-            deleting: false,
-            object,
-            spec: None,
-            status: None,
-        };
-        object.reader().fields(|reader, key| {
+        let mut metadata = Metadata::default();
+        let (mut spec, mut status) = (None, None);
+        let object = reader.fields_of(|reader, key| {
             match key.as_ref() {
-                "metadata" => item.metadata(reader)?,
-                "spec" => item.spec = Some(reader.raw()?),
-                "status" => item.status = Some(reader.raw()?),
+                "metadata" => metadata.read(reader)?,
+                "spec" => spec = Some(reader.raw()?),
+                "status" => status = Some(reader.raw()?),
                 _ => {}
             }
             Ok(())
         })?;
-        Ok((!item.name.is_empty()).then_some(item))
-    }
-
-    fn metadata(&mut self, reader: &mut Reader<'a>) -> Result<(), Error> {
-        reader.fields(|reader, key| {
-            match key.as_ref() {
-                "name" => self.name = reader.string()?.into_owned(),
-                "uid" => self.uid = reader.string()?.into_owned(),
-                "generation" => self.generation = reader.integer()?,
-                "deletionTimestamp" => self.deleting = !reader.take_null(),
-                _ => {}
-            }
-            Ok(())
-        })
+        Ok((!metadata.name.is_empty()).then_some(Self {
+            name: metadata.name,
+            uid: metadata.uid,
+            generation: metadata.generation,
+            deleting: metadata.deleting,
+            object,
+            spec,
+            status,
+        }))
     }
 
     /// Hash of the spec and of the defaults it is checked with; never the value that stands for a restored record.
@@ -76,5 +63,29 @@ impl<'a> RuleItem<'a> {
         self.spec
             .and_then(|spec| std::str::from_utf8(spec.bytes()).ok())
             .unwrap_or_default()
+    }
+}
+
+/// The part of `metadata` that is of interest.
+#[derive(Default)]
+struct Metadata {
+    name: String,
+    uid: String,
+    generation: i64,
+    deleting: bool,
+}
+
+impl Metadata {
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
+        reader.fields(|reader, key| {
+            match key.as_ref() {
+                "name" => self.name = reader.string()?.into_owned(),
+                "uid" => self.uid = reader.string()?.into_owned(),
+                "generation" => self.generation = reader.integer()?,
+                "deletionTimestamp" => self.deleting = !reader.take_null(),
+                _ => {}
+            }
+            Ok(())
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! One run: gather, decide, save, apply.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -19,7 +19,7 @@ use ng_hook::context::ContextFile;
 use ng_hook::log::Value as Field;
 use ng_hook::{Logger, Report};
 use ng_metrics::{Fetched, Wanted};
-use ng_state::{StateError, Store};
+use ng_state::{Peeked, StateError, Store};
 
 use crate::due::{Agenda, DueRule, Duty, Scope};
 use crate::gather::{Gathered, Gatherer};
@@ -69,17 +69,17 @@ pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> 
     })?;
     let lost = opened.notice.is_some();
     let mut store = opened.store;
-    let summaries = store.summaries()?;
+    let glances = store.glances()?;
     let defaults = settings::defaults(desk.config);
     let agenda = Agenda {
         now: desk.now,
         scope: desk.scope,
-        summaries: &summaries,
+        glances: &glances,
         fingerprint: settings::fingerprint(&defaults),
         defaults: &defaults,
     };
-    let early = Early::new(&mut store, lost || summaries.is_empty());
-    let settling = lost || summaries.keys().any(|rule| agenda.settling(rule).is_some());
+    let early = Early::new(&store, lost || glances.is_empty());
+    let settling = lost || glances.keys().any(|rule| agenda.settling(rule).is_some());
     let wish = |duty: &Duty<'_>, items: &BTreeMap<String, RuleItem<'_>>| {
         wishes(duty, items, early.history(), settling)
     };
@@ -97,7 +97,7 @@ pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> 
     }
     let nodes = nodes.map_or_else(|| list_nodes(&wish(&duty, &items), desk), Ok)?;
     confirm_gone(&mut duty, early.history(), desk);
-    early.finish()?;
+    let peeked = early.finish()?;
     let wanted = wanted(&duty.evaluate);
     let fetched = fetch(&wanted, &nodes, desk);
     let mut round = Round {
@@ -109,26 +109,27 @@ pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> 
         wanted,
         fetched,
         report: Report::default(),
+        gone_uids: BTreeMap::new(),
     };
-    let (plan, history) = round.settle(&mut store)?;
+    let (plan, history) = round.settle(&mut store, peeked)?;
     round.finish(&mut store, plan, &history, started)
 }
 
-/// The records and ledgers as they are before the run: they tell which marks to look for on nodes. They are loaded
+/// The records and ledgers as they are before the run: they tell which marks to look for on nodes. They are read
 /// when they are first asked for, which a run with nothing to do never does.
 struct Early<'a> {
-    store: RefCell<&'a mut Store>,
+    store: &'a Store,
     empty: bool,
-    loaded: OnceCell<Result<History, StateError>>,
+    peeked: OnceCell<Result<Peeked, StateError>>,
     nothing: History,
 }
 
 impl<'a> Early<'a> {
-    fn new(store: &'a mut Store, empty: bool) -> Self {
+    fn new(store: &'a Store, empty: bool) -> Self {
         Self {
-            store: RefCell::new(store),
+            store,
             empty,
-            loaded: OnceCell::new(),
+            peeked: OnceCell::new(),
             nothing: History::default(),
         }
     }
@@ -137,18 +138,15 @@ impl<'a> Early<'a> {
         if self.empty {
             return &self.nothing;
         }
-        let load = || self.store.borrow_mut().begin()?.load(&[]);
-        self.loaded
-            .get_or_init(load)
-            .as_ref()
-            .unwrap_or(&self.nothing)
+        match self.peeked.get_or_init(|| self.store.peek()) {
+            Ok(peeked) => peeked.history(),
+            Err(_) => &self.nothing,
+        }
     }
 
-    /// The error, if what was loaded could not be.
-    fn finish(self) -> Result<(), StateError> {
-        self.loaded
-            .into_inner()
-            .map_or(Ok(()), |loaded| loaded.map(|_| ()))
+    /// What was read, or the error if it could not be.
+    fn finish(self) -> Result<Option<Peeked>, StateError> {
+        self.peeked.into_inner().transpose()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Brings tables of JSON documents to what memory holds, touching only rows that differ.
 //!
-//! Stored and wanted rows come in the same order, so they are compared in one pass, and nothing has to be remembered
-//! from loading. A row is compared as text: JSON is written the same way every time.
+//! Stored and wanted rows come in the same order, so they are compared in one pass: as values with what the same
+//! transaction has loaded, else as text with the rows themselves, as JSON is written the same way every time.
 
 use std::cmp::Ordering;
 
@@ -53,18 +53,47 @@ struct Changes<'h> {
 }
 
 impl Documents {
-    /// Makes the table hold exactly `wanted`, which must be in the order of the keys. Returns how many rows were
-    /// written or removed.
-    pub(crate) fn settle<'h, T: Serialize>(
+    /// Makes the table hold exactly `wanted`. `before` is what it holds, where the transaction has loaded that; both
+    /// must be in the order of the keys. Returns how many rows were written or removed.
+    pub(crate) fn settle<'h, T: Serialize + PartialEq>(
         &self,
         connection: &Connection,
         place: &Place,
         wanted: impl Iterator<Item = (Key<'h>, T)>,
+        before: Option<impl Iterator<Item = (Key<'h>, T)>>,
     ) -> Result<usize, StateError> {
-        let changes = self.compare(connection, place, wanted)?;
+        let changes = match before {
+            Some(before) => self.compare_values(before, wanted)?,
+            None => self.compare(connection, place, wanted)?,
+        };
         self.apply(connection, &changes)
             .map_err(StateError::database("save the history", place))?;
         Ok(changes.put.len() + changes.remove.len())
+    }
+
+    fn compare_values<'h, T: Serialize + PartialEq>(
+        &self,
+        before: impl Iterator<Item = (Key<'h>, T)>,
+        wanted: impl Iterator<Item = (Key<'h>, T)>,
+    ) -> Result<Changes<'h>, StateError> {
+        let mut changes = Changes::default();
+        let mut wanted = wanted.peekable();
+        for (key, stored) in before {
+            while let Some((new, document)) = wanted.next_if(|(wanted, _)| *wanted < key) {
+                changes.put.push((new, self.json(new, &document)?));
+            }
+            match wanted.next_if(|(wanted, _)| *wanted == key) {
+                None => changes.remove.push((key.0.to_owned(), key.1.to_owned())),
+                Some((same, document)) if document != stored => {
+                    changes.put.push((same, self.json(same, &document)?));
+                }
+                Some(_) => {}
+            }
+        }
+        for (new, document) in wanted {
+            changes.put.push((new, self.json(new, &document)?));
+        }
+        Ok(changes)
     }
 
     fn compare<'h, T: Serialize>(

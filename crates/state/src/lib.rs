@@ -4,7 +4,7 @@
 //! transaction wrote is there in full or not at all. Nothing here decides, and nothing here reads the clock.
 //!
 //! ```text
-//! open ──▶ Store ──summaries──▶ (network, elsewhere) ──begin──▶ Transaction: load, save, queue, count, commit
+//! open ──▶ Store ──glances, peek──▶ (network, elsewhere) ──begin──▶ Transaction: load, save, queue, count, commit
 //!   └─ place, aside: the files; lock, creation, setting a damaged file aside
 //! schema: tables and their version     documents: writes only the rows that differ
 //!
@@ -23,6 +23,7 @@ mod log;
 mod open;
 mod outbox;
 mod place;
+mod rules;
 mod schema;
 mod store;
 mod templates;
@@ -36,5 +37,6 @@ pub use outbox::{
     Claim, Delivery, DeliveryState, FreshAlert, Keep, OpenAlert, OpenDelivery, OutboxCounts,
     OutboxFilter, QueuedAlert, Settlement, Tally,
 };
+pub use rules::Glance;
 pub use store::Store;
-pub use transaction::Transaction;
+pub use transaction::{Peeked, Transaction};

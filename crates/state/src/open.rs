@@ -98,15 +98,19 @@ fn inspect(place: &Place) -> Result<Option<(Connection, Option<Notice>)>, StateE
     }
     match schema::version(&connection).map_err(attempt())? {
         0 => Ok(None),
-        found if found > schema::VERSION => Err(StateError::Newer {
+        1..=schema::VERSION => {
+            let notice = notice(&connection, place)?;
+            Ok(Some((connection, notice)))
+        }
+        found @ 2..=schema::LATEST_THINKABLE => Err(StateError::Newer {
             path: place.database(),
             found,
             known: schema::VERSION,
         }),
-        _ => {
-            let notice = notice(&connection, place)?;
-            Ok(Some((connection, notice)))
-        }
+        found => Err(StateError::damaged(
+            format!("the schema version {found}"),
+            place,
+        )(serde::de::Error::custom("no release has written that"))),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | table | one row | changes |
 //! |---|---|---|
-//! | `rule` | what changes with most evaluations of a rule | often, narrow |
+//! | `rule` | what changes with most evaluations of a rule, and what tells whether it is due | often, narrow |
 //! | `detail` | the rest of a rule's summary, JSON | seldom |
 //! | `timers` | timers of a rule | with the readings |
 //! | `record` | a node under a rule, JSON | with transitions and jobs |
@@ -24,9 +24,13 @@ use rusqlite::Connection;
 /// Kept in `PRAGMA user_version`; 0 is a file that was never finished.
 pub(crate) const VERSION: i64 = 1;
 
+/// Versions are counted, so a number beyond this one is damage, and not the mark of a later release.
+pub(crate) const LATEST_THINKABLE: i64 = 1_000;
+
 const TABLES: &str = "
 CREATE TABLE rule(
-    name TEXT PRIMARY KEY, last_evaluated INTEGER, unknown INTEGER NOT NULL, pending INTEGER NOT NULL
+    name TEXT PRIMARY KEY, last_evaluated INTEGER, unknown INTEGER NOT NULL, pending INTEGER NOT NULL,
+    spec_hash INTEGER NOT NULL, check_interval INTEGER NOT NULL, jobs INTEGER NOT NULL, held INTEGER NOT NULL, rebuilt INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE detail(rule TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE timers(rule TEXT PRIMARY KEY, body BLOB NOT NULL);

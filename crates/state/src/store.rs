@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
-use ng_engine::history::{NodeRecord, RuleSummary};
+use ng_engine::history::NodeRecord;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::counter::{self, Counter};
@@ -12,7 +12,8 @@ use crate::documents::RECORDS;
 use crate::error::StateError;
 use crate::outbox::{self, OutboxCounts, OutboxFilter, QueuedAlert};
 use crate::place::Place;
-use crate::transaction::{self, Transaction};
+use crate::rules::{self, Glance};
+use crate::transaction::{self, Peeked, Transaction};
 
 /// The state of one state directory, open in this process.
 #[derive(Debug)]
@@ -47,9 +48,14 @@ impl Store {
         self.place.database()
     }
 
-    /// The summaries of all rules, by name.
-    pub fn summaries(&self) -> Result<BTreeMap<String, RuleSummary>, StateError> {
-        transaction::summaries(&self.connection, &self.place)
+    /// What tells which rules are due, by name.
+    pub fn glances(&self) -> Result<BTreeMap<String, Glance>, StateError> {
+        rules::glances(&self.connection, &self.place)
+    }
+
+    /// What is remembered now, for a look at it before a transaction.
+    pub fn peek(&self) -> Result<Peeked, StateError> {
+        Peeked::read(&self.connection, &self.place)
     }
 
     /// All counters, by name and labels.

@@ -1,21 +1,22 @@
 //! One write transaction: load, decide elsewhere, save, queue, commit.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use ng_engine::history::{History, Ledger, NodeRecord, RuleHistory, RuleSummary};
+use ng_engine::history::{History, Ledger, NodeRecord, RuleHistory};
 use ng_engine::plan::Alert;
 use ng_engine::roster::Roster;
 use ng_engine::time::Time;
 use ng_engine::timers::Timers;
-use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use crate::counter;
-use crate::documents::{self, DETAILS, LEDGERS, RECORDS};
+use crate::documents::{self, Key, LEDGERS, RECORDS};
 use crate::error::StateError;
 use crate::log;
 use crate::open::{self, NOTICE, Notice};
 use crate::outbox;
 use crate::place::Place;
+use crate::rules;
 
 /// A write transaction.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Transaction<'s> {
     pub(crate) place: &'s Place,
     /// Rules whose timers were loaded; those of others stay as they are.
     timed: BTreeSet<String>,
+    /// What was loaded, to tell what has changed without reading it again.
+    loaded: Option<History>,
     /// Whether something was written that a power failure must not take: what was done to the cluster, or alerts.
     pub(crate) durable: bool,
     lost: Vec<String>,
@@ -41,6 +44,7 @@ impl<'s> Transaction<'s> {
             connection,
             place,
             timed: BTreeSet::new(),
+            loaded: None,
             durable: false,
             lost: Vec::new(),
         })
@@ -54,21 +58,32 @@ impl<'s> Transaction<'s> {
 
     /// Summaries, records and ledgers of all, the roster, and the timers of the named rules.
     pub fn load(&mut self, rules_with_timers: &[&str]) -> Result<History, StateError> {
-        let mut history = History {
-            rules: summaries(&self.inner, self.place)?
-                .into_iter()
-                .map(|(name, summary)| {
-                    let history = RuleHistory {
-                        summary,
-                        ..RuleHistory::default()
-                    };
-                    (name, history)
-                })
-                .collect(),
-            ..History::default()
-        };
-        self.load_records(&mut history)?;
-        self.load_ledgers(&mut history)?;
+        let documents = read_documents(&self.inner, self.place)?;
+        self.complete(documents, rules_with_timers)
+    }
+
+    /// As [`Transaction::load`], from what was read before the transaction began, unless another process has written
+    /// since.
+    pub fn load_after(
+        &mut self,
+        peeked: Option<Peeked>,
+        rules_with_timers: &[&str],
+    ) -> Result<History, StateError> {
+        let version = data_version(&self.inner, self.place)?;
+        match peeked {
+            Some(peeked) if peeked.version == version => {
+                self.complete(peeked.history, rules_with_timers)
+            }
+            Some(_) | None => self.load(rules_with_timers),
+        }
+    }
+
+    fn complete(
+        &mut self,
+        mut history: History,
+        rules_with_timers: &[&str],
+    ) -> Result<History, StateError> {
+        self.loaded = Some(history.clone());
         self.load_roster(&mut history)?;
         self.load_timers(&mut history, rules_with_timers)?;
         Ok(history)
@@ -82,17 +97,19 @@ impl<'s> Transaction<'s> {
     /// Makes the stored history the given one: writes what differs and deletes what is absent. Timers of a rule
     /// that were not loaded and are empty stay as they are. The notice of a missing history ends here.
     pub fn save(&mut self, history: &History) -> Result<(), StateError> {
-        self.save_summaries(history)?;
-        let records = history.rules.iter().flat_map(|(rule, history)| {
-            let records = history.records.iter();
-            records.map(move |(node, record)| ((rule.as_str(), node.as_str()), record))
-        });
-        let ledgers = history
-            .ledgers
-            .iter()
-            .map(|(node, ledger)| (("", node.as_str()), ledger));
-        let hard = RECORDS.settle(&self.inner, self.place, records)?
-            + LEDGERS.settle(&self.inner, self.place, ledgers)?;
+        let before = self.loaded.take();
+        rules::save(&self.inner, self.place, history, before.as_ref())?;
+        let hard = RECORDS.settle(
+            &self.inner,
+            self.place,
+            records(history),
+            before.as_ref().map(records),
+        )? + LEDGERS.settle(
+            &self.inner,
+            self.place,
+            ledgers(history),
+            before.as_ref().map(ledgers),
+        )?;
         self.durable |= hard > 0;
         self.save_timers(history)?;
         self.save_roster(&history.roster)
@@ -154,35 +171,6 @@ impl<'s> Transaction<'s> {
         Ok(())
     }
 
-    fn load_records(&self, history: &mut History) -> Result<(), StateError> {
-        let attempt = || StateError::database("read the records", self.place);
-        let mut statement = self.inner.prepare(RECORDS.scan).map_err(attempt())?;
-        let mut rows = statement.query([]).map_err(attempt())?;
-        while let Some(row) = rows.next().map_err(attempt())? {
-            let (key, body) = documents::read(row).map_err(attempt())?;
-            let record: NodeRecord = serde_json::from_str(body)
-                .map_err(StateError::damaged(RECORDS.row(key), self.place))?;
-            // A record without a summary is never written; it would be deleted by the next save.
-            if let Some(rule) = history.rules.get_mut(key.0) {
-                rule.records.insert(key.1.to_owned(), record);
-            }
-        }
-        Ok(())
-    }
-
-    fn load_ledgers(&self, history: &mut History) -> Result<(), StateError> {
-        let attempt = || StateError::database("read the ledgers", self.place);
-        let mut statement = self.inner.prepare(LEDGERS.scan).map_err(attempt())?;
-        let mut rows = statement.query([]).map_err(attempt())?;
-        while let Some(row) = rows.next().map_err(attempt())? {
-            let (key, body) = documents::read(row).map_err(attempt())?;
-            let ledger: Ledger = serde_json::from_str(body)
-                .map_err(StateError::damaged(LEDGERS.row(key), self.place))?;
-            history.ledgers.insert(key.1.to_owned(), ledger);
-        }
-        Ok(())
-    }
-
     /// Timers mean nothing without the roster that numbered their nodes, so they go with it.
     fn load_roster(&mut self, history: &mut History) -> Result<(), StateError> {
         let attempt = || StateError::database("read the roster", self.place);
@@ -226,41 +214,6 @@ impl<'s> Transaction<'s> {
                 Some(Some(timers)) => found.timers = timers,
                 Some(None) => self.lost.push(format!("the timers of rule {rule}")),
             }
-        }
-        Ok(())
-    }
-
-    fn save_summaries(&self, history: &History) -> Result<(), StateError> {
-        let details = history
-            .rules
-            .iter()
-            .map(|(rule, history)| (("", rule.as_str()), detail(&history.summary)));
-        DETAILS.settle(&self.inner, self.place, details)?;
-        self.save_moments(history)
-            .map_err(StateError::database("save the rules", self.place))
-    }
-
-    /// The narrow rows that change with most evaluations.
-    fn save_moments(&self, history: &History) -> rusqlite::Result<()> {
-        let mut stored: BTreeMap<String, Moment> = self
-            .inner
-            .prepare("SELECT name, last_evaluated, unknown, pending FROM rule")?
-            .query_map([], |row| Ok((row.get(0)?, read_moment(row)?)))?
-            .collect::<Result<_, _>>()?;
-        let mut put = self.inner.prepare(
-            "INSERT INTO rule(name, last_evaluated, unknown, pending) VALUES(?1, ?2, ?3, ?4) \
-             ON CONFLICT DO UPDATE SET last_evaluated = excluded.last_evaluated, \
-             unknown = excluded.unknown, pending = excluded.pending",
-        )?;
-        for (rule, history) in &history.rules {
-            let moment = moment(&history.summary);
-            if stored.remove(rule) != Some(moment) {
-                put.execute(params![rule, moment.0, moment.1, moment.2])?;
-            }
-        }
-        for rule in stored.keys() {
-            self.inner
-                .execute("DELETE FROM rule WHERE name = ?1", [rule])?;
         }
         Ok(())
     }
@@ -321,6 +274,110 @@ impl<'s> Transaction<'s> {
     }
 }
 
+/// What was read before a transaction, and when.
+#[derive(Debug)]
+pub struct Peeked {
+    /// Without timers and roster.
+    history: History,
+    version: i64,
+}
+
+impl Peeked {
+    pub(crate) fn read(connection: &Connection, place: &Place) -> Result<Self, StateError> {
+        let attempt = || StateError::database("read the state", place);
+        // One transaction, so that the version is that of all that is read.
+        let inner = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Deferred)
+            .map_err(attempt())?;
+        let history = read_documents(&inner, place)?;
+        let version = data_version(&inner, place)?;
+        inner.finish().map_err(attempt())?;
+        Ok(Self { history, version })
+    }
+
+    /// Summaries, records and ledgers of all; no timers and no roster.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+}
+
+/// Changes whenever another connection has written.
+fn data_version(connection: &Connection, place: &Place) -> Result<i64, StateError> {
+    connection
+        .query_row("PRAGMA data_version", [], |row| row.get(0))
+        .map_err(StateError::database("read the state", place))
+}
+
+/// Summaries, records and ledgers.
+fn read_documents(connection: &Connection, place: &Place) -> Result<History, StateError> {
+    let mut history = History {
+        rules: rules::summaries(connection, place)?
+            .into_iter()
+            .map(|(name, summary)| {
+                let history = RuleHistory {
+                    summary,
+                    ..RuleHistory::default()
+                };
+                (name, history)
+            })
+            .collect(),
+        ..History::default()
+    };
+    read_records(connection, place, &mut history)?;
+    read_ledgers(connection, place, &mut history)?;
+    Ok(history)
+}
+
+fn read_records(
+    connection: &Connection,
+    place: &Place,
+    history: &mut History,
+) -> Result<(), StateError> {
+    let attempt = || StateError::database("read the records", place);
+    let mut statement = connection.prepare(RECORDS.scan).map_err(attempt())?;
+    let mut rows = statement.query([]).map_err(attempt())?;
+    while let Some(row) = rows.next().map_err(attempt())? {
+        let (key, body) = documents::read(row).map_err(attempt())?;
+        let record: NodeRecord =
+            serde_json::from_str(body).map_err(StateError::damaged(RECORDS.row(key), place))?;
+        // A record without a summary is never written; it would be deleted by the next save.
+        if let Some(rule) = history.rules.get_mut(key.0) {
+            rule.records.insert(key.1.to_owned(), record);
+        }
+    }
+    Ok(())
+}
+
+fn read_ledgers(
+    connection: &Connection,
+    place: &Place,
+    history: &mut History,
+) -> Result<(), StateError> {
+    let attempt = || StateError::database("read the ledgers", place);
+    let mut statement = connection.prepare(LEDGERS.scan).map_err(attempt())?;
+    let mut rows = statement.query([]).map_err(attempt())?;
+    while let Some(row) = rows.next().map_err(attempt())? {
+        let (key, body) = documents::read(row).map_err(attempt())?;
+        let ledger: Ledger =
+            serde_json::from_str(body).map_err(StateError::damaged(LEDGERS.row(key), place))?;
+        history.ledgers.insert(key.1.to_owned(), ledger);
+    }
+    Ok(())
+}
+
+/// All records, in the order of their keys.
+fn records(history: &History) -> impl Iterator<Item = (Key<'_>, &NodeRecord)> {
+    history.rules.iter().flat_map(|(rule, history)| {
+        let records = history.records.iter();
+        records.map(move |(node, record)| ((rule.as_str(), node.as_str()), record))
+    })
+}
+
+/// All ledgers, in the order of their keys.
+fn ledgers(history: &History) -> impl Iterator<Item = (Key<'_>, &Ledger)> {
+    let ledgers = history.ledgers.iter();
+    ledgers.map(|(node, ledger)| (("", node.as_str()), ledger))
+}
+
 const TIMERS: [&str; 2] = [
     "SELECT body FROM timers WHERE rule = ?1",
     "INSERT INTO timers(rule, body) VALUES(?1, ?2) ON CONFLICT DO UPDATE SET body = excluded.body",
@@ -329,63 +386,6 @@ const ROSTER: [&str; 2] = [
     "SELECT body FROM roster WHERE id = ?1",
     "INSERT INTO roster(id, body) VALUES(?1, ?2) ON CONFLICT DO UPDATE SET body = excluded.body",
 ];
-
-/// `last_evaluated`, `unknown` and `pending` of a summary, as in their columns.
-type Moment = (Option<i64>, i64, i64);
-
-fn moment(summary: &RuleSummary) -> Moment {
-    let count = |number| i64::try_from(number).unwrap_or(i64::MAX);
-    (
-        summary.last_evaluated.map(Time::millis),
-        count(summary.unknown),
-        count(summary.pending),
-    )
-}
-
-/// From the columns after the name.
-fn read_moment(row: &Row<'_>) -> rusqlite::Result<Moment> {
-    Ok((row.get(1)?, row.get(2)?, row.get(3)?))
-}
-
-/// A summary without what stands in columns.
-fn detail(summary: &RuleSummary) -> RuleSummary {
-    RuleSummary {
-        last_evaluated: None,
-        unknown: 0,
-        pending: 0,
-        ..summary.clone()
-    }
-}
-
-pub(crate) fn summaries(
-    connection: &Connection,
-    place: &Place,
-) -> Result<BTreeMap<String, RuleSummary>, StateError> {
-    let attempt = || StateError::database("read the rules", place);
-    let mut statement = connection
-        .prepare(
-            "SELECT name, last_evaluated, unknown, pending, body \
-             FROM rule JOIN detail ON detail.rule = rule.name",
-        )
-        .map_err(attempt())?;
-    let mut rows = statement.query([]).map_err(attempt())?;
-    let mut summaries = BTreeMap::new();
-    while let Some(row) = rows.next().map_err(attempt())? {
-        let name: String = row.get(0).map_err(attempt())?;
-        let (last_evaluated, unknown, pending) = read_moment(row).map_err(attempt())?;
-        let body = row
-            .get_ref(4)
-            .and_then(|body| Ok(body.as_str()?))
-            .map_err(attempt())?;
-        let mut summary: RuleSummary = serde_json::from_str(body)
-            .map_err(StateError::damaged(DETAILS.row(("", &name)), place))?;
-        summary.last_evaluated = last_evaluated.map(Time::from_millis);
-        summary.unknown = usize::try_from(unknown).unwrap_or(0);
-        summary.pending = usize::try_from(pending).unwrap_or(0);
-        summaries.insert(name, summary);
-    }
-    Ok(summaries)
-}
 
 pub(crate) fn note(
     connection: &Connection,

@@ -49,7 +49,7 @@ const HEAVY: [(&str, &[&str]); 9] = [
             "ng-bench",
         ],
     ),
-    ("clap", &["ng-hook", "hooks/*", "ng-replay"]),
+    ("clap", &["hooks/*", "ng-replay"]),
     ("handlebars", &["ng-template"]),
     ("k8s-openapi", &["ng-kube"]),
     ("lettre", &["ng-notify"]),

@@ -21,9 +21,13 @@ const SETTLING: Duration = Duration::from_mins(2);
 impl RuleSummary {
     /// When the history was rebuilt, while statuses of the time before may still show up.
     pub fn settling(&self, now: Time) -> Option<Time> {
-        self.rebuilt
-            .filter(|rebuilt| now.since(*rebuilt) < SETTLING)
+        settling(self.rebuilt, now)
     }
+}
+
+/// `rebuilt`, while statuses of the time before may still show up.
+pub fn settling(rebuilt: Option<Time>, now: Time) -> Option<Time> {
+    rebuilt.filter(|rebuilt| now.since(*rebuilt) < SETTLING)
 }
 
 /// Puts what a rule's status says into an empty history: after the state directory was lost, nothing is released

@@ -168,6 +168,17 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Reads an object as [`fields`](Self::fields) does, and returns its text, too: one pass instead of a skip and a read.
+    pub fn fields_of(
+        &mut self,
+        field: impl FnMut(&mut Self, &Cow<'a, str>) -> Result<(), Error>,
+    ) -> Result<Raw<'a>, Error> {
+        self.next_byte();
+        let start = self.at;
+        self.fields(field)?;
+        Ok(self.since(start))
+    }
+
     /// Reads a list: `item` gets each index and may leave the value, which is then skipped.
     /// Errors carry the index.
     pub fn items(
@@ -343,10 +354,14 @@ impl<'a> Reader<'a> {
         self.next_byte();
         let start = self.at;
         self.skip()?;
-        Ok(Raw {
+        Ok(self.since(start))
+    }
+
+    fn since(&self, start: usize) -> Raw<'a> {
+        Raw {
             bytes: &self.bytes[start..self.at],
             offset: self.base + start,
-        })
+        }
     }
 
     /// Checks that nothing follows the document's value.

@@ -127,7 +127,7 @@ fn cut(path: &Path, divisor: u64) {
 fn reach_sound_state(directory: &Path, history: &History) -> Option<Notice> {
     let run = || -> Result<Option<Notice>, StateError> {
         let mut opened = Store::open(directory, NOW)?;
-        opened.store.summaries()?;
+        opened.store.peek()?;
         let mut transaction = opened.store.begin()?;
         transaction.load(&names(history))?;
         transaction.save(history)?;

@@ -33,12 +33,12 @@ fn measure() {
     let mut all = history(100, 500, 2000);
     save(&mut open(place), &all);
     report("open", 500, |_| drop(Store::open(place, NOW).unwrap()));
-    report("open, summaries of 100 rules", 500, |_| {
-        assert_eq!(open(place).summaries().unwrap().len(), 100);
+    report("open, glances at 100 rules", 500, |_| {
+        assert_eq!(open(place).glances().unwrap().len(), 100);
     });
     let mut store = open(place);
-    report("summaries of 100 rules", 500, |_| {
-        drop(store.summaries().unwrap());
+    report("glances at 100 rules", 500, |_| {
+        drop(store.glances().unwrap());
     });
     report(
         "load 2,000 records, timers of 10 rules of 500 nodes",
@@ -81,9 +81,9 @@ fn measure() {
     let few = history(100, 0, 20);
     let other = TempDir::new().unwrap();
     save(&mut open(other.path()), &few);
-    report("a whole idle run: open, summaries, load, save", 300, |_| {
+    report("a whole idle run: open, glances, load, save", 300, |_| {
         let mut store = open(other.path());
-        store.summaries().unwrap();
+        store.glances().unwrap();
         let mut transaction = store.begin().unwrap();
         let history = transaction.load(&names(&few)).unwrap();
         transaction.save(&history).unwrap();

@@ -37,7 +37,7 @@ fn worker() {
 
 fn round(directory: &Path) -> Result<(), StateError> {
     let mut store = Store::open(directory, NOW)?.store;
-    store.summaries()?;
+    store.glances()?;
     let mut next = history(4, 30, 12);
     let mut transaction = store.begin()?;
     let before = transaction.load(&names(&next))?;

@@ -8,7 +8,7 @@ use crate::support::{NOW, alert, history, load, names, open, save, timers};
 use ng_engine::history::History;
 use ng_engine::plan::Seen;
 use ng_engine::timers::Timers;
-use ng_state::{DeliveryState, Notice, OutboxFilter, StateError, Store};
+use ng_state::{DeliveryState, Glance, Notice, OutboxFilter, StateError, Store};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -61,9 +61,43 @@ fn saved_history_is_loaded_again() {
     save(&mut open(directory.path()), &history);
     let mut store = open(directory.path());
     assert_eq!(load(&mut store, &names(&history)), history);
-    let summaries = store.summaries().unwrap();
-    assert_eq!(summaries.len(), 5);
-    assert_eq!(summaries["rule-003"], history.rules["rule-003"].summary);
+    let glances = store.glances().unwrap();
+    assert_eq!(glances.len(), 5);
+    let summary = &history.rules["rule-003"].summary;
+    let glance = Glance {
+        last_evaluated: summary.last_evaluated,
+        spec_hash: summary.spec_hash,
+        check_interval: summary.check_interval,
+        jobs: summary.jobs,
+        held: summary.held,
+        rebuilt: summary.rebuilt,
+    };
+    assert_eq!(glances["rule-003"], glance);
+}
+
+#[test]
+fn what_was_peeked_counts_unless_another_process_has_written() {
+    let directory = TempDir::new().unwrap();
+    let first = history(3, 4, 1);
+    save(&mut open(directory.path()), &first);
+    let mut store = open(directory.path());
+
+    let peeked = store.peek().unwrap();
+    let mut transaction = store.begin().unwrap();
+    let loaded = transaction.load_after(Some(peeked), &["rule-001"]).unwrap();
+    assert_eq!(loaded.rules["rule-001"], first.rules["rule-001"]);
+    assert_eq!(loaded.roster, first.roster);
+    drop(transaction);
+
+    let peeked = store.peek().unwrap();
+    let mut second = load(&mut open(directory.path()), &names(&first));
+    second.rules.remove("rule-000");
+    save(&mut open(directory.path()), &second);
+    let mut transaction = store.begin().unwrap();
+    let loaded = transaction
+        .load_after(Some(peeked), &["rule-001", "rule-002"])
+        .unwrap();
+    assert_eq!(loaded, second, "the other process's save is seen");
 }
 
 #[test]
@@ -113,7 +147,7 @@ fn idle_rounds_write_nothing() {
     let before = files(directory.path());
     for round in 0..1000 {
         let mut store = open(directory.path());
-        store.summaries().unwrap();
+        store.glances().unwrap();
         let mut transaction = store.begin().unwrap();
         let loaded = transaction.load(&["rule-000", "rule-007"]).unwrap();
         transaction.set_note("config", None).unwrap();
