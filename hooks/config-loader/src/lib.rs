@@ -1,14 +1,27 @@
-//! Validates and publishes the configuration.
+//! Validates and publishes the configuration: a hook that watches the `ConfigMap`, and a command.
+
+mod commands;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
 
 use ng_hook::{Hook, HookConfig, Report, Run};
 
 /// The hook for `main`.
 pub const HOOK: Hook = Hook {
-    name: "config-loader",
-    about: "Validates and publishes the configuration",
+    name: NAME,
+    about: ABOUT,
     bindings,
     handle,
 };
+
+const NAME: &str = "config-loader";
+const ABOUT: &str = "Validates and publishes the configuration";
+
+/// What the program does as a command.
+pub fn commands(arguments: Vec<OsString>) -> ExitCode {
+    commands::main(arguments)
+}
 
 fn bindings() -> HookConfig {
     HookConfig::default()
