@@ -1,10 +1,10 @@
-//! What the chat channels say besides the message's own text: heading, colour, and a few facts.
+//! What the channels say besides the message's own text: heading, colour, and a line of facts.
 
 use ng_engine::plan::AlertKind;
 use ng_engine::rule::Severity;
 
 use crate::message::Message;
-use crate::text::{grouped, names, one_line};
+use crate::text::{grouped, one_line};
 
 /// The product, as receivers see it.
 pub(crate) const PRODUCT: &str = "nodeguardian";
@@ -62,46 +62,36 @@ pub(crate) fn marked(message: &Message, text: &str) -> String {
     let text = text.trim();
     let says = |word: &str| text.to_ascii_lowercase().contains(word);
     let trial = if message.test { "[TEST] " } else { "" };
-    let dry_run = message.dry_run && !says("dry run") && !says("dry-run");
+    let dry_run = message.dry_run && !says("dry run") && !says("dry-run") && !says("演练");
     let dry_run = if dry_run { "[DRY RUN] " } else { "" };
     format!("{trial}{dry_run}{text}")
 }
 
-/// The facts to show beside the text, in the order of their weight.
-pub(crate) fn facts(message: &Message) -> Vec<(&'static str, String)> {
+/// The facts in one line below the text. A template may show them, too, and any of them may be missing there.
+pub(crate) fn footer(message: &Message) -> String {
     let mut facts = vec![
-        ("Status", status(message)),
-        ("Severity", message.severity.word().to_owned()),
-        ("Rule", one_line(&message.rule).into_owned()),
+        message.severity.word().to_owned(),
+        status(message),
+        format!("rule {}", one_line(&message.rule)),
     ];
     if let Some(cluster) = &message.cluster {
-        facts.push(("Cluster", one_line(cluster).into_owned()));
+        facts.push(format!("cluster {}", one_line(cluster)));
     }
-    let label = if message.total == 1 { "Node" } else { "Nodes" };
-    if message.total > 0 {
-        facts.push((label, nodes(message, 10)));
+    match (&message.nodes[..], message.total) {
+        (_, 0) => {}
+        ([node], 1) => facts.push(format!("node {}", node.name)),
+        (_, 1) => facts.push("1 node".to_owned()),
+        (_, total) => facts.push(format!("{} nodes", grouped(total))),
     }
-    facts.push(("Since", message.since.to_string()));
+    facts.push(format!("since {}", message.since));
     if message.dry_run {
-        facts.push((
-            "Dry run",
-            "yes: nothing in the cluster is changed".to_owned(),
-        ));
+        facts.push("dry run: nothing in the cluster is changed".to_owned());
     }
+    let line = facts.join(" · ");
     if message.test {
-        facts.push(("Test", TEST_NOTICE.to_owned()));
-    }
-    facts
-}
-
-/// How many nodes, and the first of them by name.
-pub(crate) fn nodes(message: &Message, most: usize) -> String {
-    let all = message.nodes.iter().map(|node| node.name.as_str());
-    let names = names(all, most, message.total);
-    if message.total > 1 && !message.nodes.is_empty() {
-        format!("{}: {names}", grouped(message.total))
+        format!("{TEST_NOTICE} {line}")
     } else {
-        names
+        line
     }
 }
 
@@ -155,22 +145,22 @@ mod tests {
     }
 
     #[test]
-    fn facts_count_nodes_and_repeats() {
+    fn the_footer_counts_nodes_and_repeats() {
         let mut message = message();
+        assert_eq!(
+            footer(&message),
+            "warning · triggered · rule high-load · cluster prod · node worker-1 · since 2026-01-02T03:00:05Z"
+        );
         message.kind = AlertKind::Repeat;
         message.nodes = (0..12).map(|i| node(&format!("n{i:02}"))).collect();
         message.nodes[3].repeats = 4;
         message.total = 1012;
-        let facts = facts(&message);
-        let of = |name: &str| {
-            let found = facts.iter().find(|(label, _)| *label == name);
-            found.map(|(_, value)| value.as_str())
-        };
-        assert_eq!(of("Status"), Some("still triggered, repeated 4 times"));
+        message.cluster = None;
+        (message.dry_run, message.test) = (true, true);
         assert_eq!(
-            of("Nodes"),
-            Some("1,012: n00, n01, n02, n03, n04, n05, n06, n07, n08, n09, … and 1,002 more")
+            footer(&message),
+            "This is a test message; nothing happened to any node. warning · still triggered, repeated 4 times · \
+             rule high-load · 1,012 nodes · since 2026-01-02T03:00:05Z · dry run: nothing in the cluster is changed"
         );
-        assert_eq!(of("Dry run"), None);
     }
 }

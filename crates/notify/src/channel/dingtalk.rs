@@ -1,7 +1,5 @@
 //! `DingTalk`'s robots.
 
-use std::fmt::Write as _;
-
 use ng_engine::time::Time;
 use serde_json::{Value, json};
 
@@ -11,9 +9,9 @@ use crate::message::{Message, Outcome};
 use crate::receiver::Robot;
 use crate::sign;
 use crate::text::{Form, body, json_bytes, line, untagged, untagged_paragraphs};
-use crate::words::{facts, heading};
+use crate::words::{footer, heading};
 
-/// A message may have about 20,000 bytes; heading, facts and the frame need some.
+/// A message may have about 20,000 bytes; heading, footer and the frame need some.
 const TEXT: Form = Form {
     limit: 14_000,
     measure: json_bytes,
@@ -29,7 +27,7 @@ const REFUSED: [i64; 20] = [
     88, 90_030, 430_101, 430_102, 430_103, 430_104, TOO_LONG, 40_014, 40_078,
 ];
 
-/// Markdown: heading, text, facts as a list.
+/// Markdown: heading, text, footer as a quote.
 pub(crate) fn request(robot: &Robot, message: &Message, now: Time) -> Request {
     build(robot, message, now, TEXT)
 }
@@ -45,11 +43,8 @@ fn build(robot: &Robot, message: &Message, now: Time, form: Form) -> Request {
         ..TEXT
     };
     let heading = line(&heading(message), one.within(600));
-    let mut text = format!("### {heading}\n\n{}\n\n", body(message, form));
-    for (label, value) in facts(message) {
-        // Writing into a text cannot fail.
-        let _ = writeln!(text, "- **{label}:** {}", line(&value, one.within(500)));
-    }
+    let footer = line(&footer(message), one.within(1200));
+    let text = format!("### {heading}\n\n{}\n\n> {footer}\n", body(message, form));
     let url = signed(robot, now);
     Request::json(
         &url,

@@ -1,7 +1,7 @@
 //! Bots of Feishu and Lark.
 
 use ng_engine::time::Time;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::channel::by_code;
 use crate::http::{Answer, Request};
@@ -9,9 +9,9 @@ use crate::message::{Message, Outcome};
 use crate::receiver::Robot;
 use crate::sign;
 use crate::text::{Form, body, json_bytes, line, plain};
-use crate::words::{PRODUCT, Tone, facts, heading};
+use crate::words::{Tone, footer, heading};
 
-/// A request may have 20 KB; heading, facts and the frame need some.
+/// A request may have 20 KB; heading, footer and the frame need some.
 const TEXT: Form = Form {
     limit: 13_000,
     measure: json_bytes,
@@ -30,14 +30,7 @@ pub(crate) fn request(robot: &Robot, message: &Message, now: Time) -> Request {
         Tone::Critical => "red",
     };
     let text = |content: String| json!({"tag": "plain_text", "content": content});
-    let fields: Vec<Value> = facts(message)
-        .into_iter()
-        .map(|(label, value)| {
-            let value = line(&value, TEXT.within(400));
-            json!({"is_short": value.chars().count() <= 40, "text": text(format!("{label}: {value}"))})
-        })
-        .collect();
-    let note = format!("{PRODUCT} · {}", message.at);
+    let footer = line(&footer(message), TEXT.within(1200));
     let mut document = json!({
         "msg_type": "interactive",
         "card": {
@@ -49,8 +42,7 @@ pub(crate) fn request(robot: &Robot, message: &Message, now: Time) -> Request {
             "elements": [
                 {"tag": "div", "text": text(body(message, TEXT))},
                 {"tag": "hr"},
-                {"tag": "div", "fields": fields},
-                {"tag": "note", "elements": [text(note)]},
+                {"tag": "note", "elements": [text(footer)]},
             ],
         },
     });

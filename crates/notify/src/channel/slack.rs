@@ -7,7 +7,7 @@ use crate::channel::retry;
 use crate::http::{Answer, Request, quote};
 use crate::message::{Message, Outcome};
 use crate::text::{Form, angle, body, characters, line};
-use crate::words::{PRODUCT, Tone, facts, heading};
+use crate::words::{Tone, footer, heading};
 
 /// Slack recommends 4,000 characters of text and cuts at 40,000.
 const TEXT: Form = Form {
@@ -19,13 +19,6 @@ const TEXT: Form = Form {
 /// The heading as text, which notifications show; the rest in an attachment, which has the colour.
 pub(crate) fn request(url: &SecretUrl, message: &Message) -> Request {
     let heading = line(&heading(message), TEXT.within(300));
-    let fields: Vec<_> = facts(message)
-        .into_iter()
-        .map(|(title, value)| {
-            let value = line(&value, TEXT.within(2000));
-            json!({"title": title, "short": value.chars().count() <= 40, "value": value})
-        })
-        .collect();
     let colour = match Tone::of(message) {
         Tone::Good => "good",
         Tone::Warning => "warning",
@@ -41,8 +34,7 @@ pub(crate) fn request(url: &SecretUrl, message: &Message) -> Request {
                 "fallback": line(&message.summary, TEXT.within(1000)),
                 "text": body(message, TEXT),
                 "mrkdwn_in": ["text"],
-                "fields": fields,
-                "footer": PRODUCT,
+                "footer": line(&footer(message), TEXT.within(300)),
                 "ts": message.at.millis().div_euclid(1000),
             }],
         }),

@@ -1,13 +1,13 @@
 //! Microsoft Teams, by a workflow that waits for a webhook request.
 
 use ng_config::SecretUrl;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::channel::retry;
 use crate::http::{Answer, Request};
 use crate::message::{Message, Outcome};
 use crate::text::{Form, body, json_bytes, line, untagged, untagged_paragraphs};
-use crate::words::{Tone, facts, heading};
+use crate::words::{Tone, footer, heading};
 
 /// A message may have 28 KB, of which the service uses some itself; 21 KB are safe.
 const TEXT: Form = Form {
@@ -28,10 +28,7 @@ pub(crate) fn request(url: &SecretUrl, message: &Message) -> Request {
         escape: untagged,
         ..TEXT
     };
-    let facts: Vec<Value> = facts(message)
-        .into_iter()
-        .map(|(title, value)| json!({"title": title, "value": line(&value, one.within(500))}))
-        .collect();
+    let footer = line(&footer(message), one.within(1200));
     let heading = line(&heading(message), one.within(600));
     // `contentUrl: null` is left out: a workflow with a strict schema refuses it.
     Request::json(
@@ -48,7 +45,8 @@ pub(crate) fn request(url: &SecretUrl, message: &Message) -> Request {
                         {"type": "TextBlock", "text": heading, "weight": "Bolder", "size": "Medium",
                          "color": colour, "wrap": true},
                         {"type": "TextBlock", "text": body(message, TEXT), "wrap": true},
-                        {"type": "FactSet", "facts": facts},
+                        {"type": "TextBlock", "text": footer, "size": "Small", "isSubtle": true,
+                         "wrap": true},
                     ],
                     "msteams": {"width": "Full"},
                 },

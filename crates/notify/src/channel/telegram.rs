@@ -1,6 +1,5 @@
 //! Telegram's bots.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,17 +9,17 @@ use crate::http::{Answer, Request, bounded, quote};
 use crate::message::{Message, Outcome};
 use crate::receiver::Bot;
 use crate::text::{Form, angle, body, line, plain, utf16};
-use crate::words::{facts, heading};
+use crate::words::{footer, heading};
 
 /// The most code units of a text, counted after tags and escapes are taken out.
 const LIMIT: usize = 4096;
 /// What is tried when the service calls a text too long all the same.
-const SHORT: usize = 1000;
+const SHORT: usize = 2000;
 
 /// How a text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// Heading and labels in bold.
+    /// Heading in bold.
     Html,
     /// Without any markup: when the service cannot read ours.
     Plain,
@@ -69,30 +68,16 @@ fn text(message: &Message, style: Style) -> String {
             Style::Plain | Style::Short => plain,
         },
     };
-    let bold = |text: &str| match style {
-        Style::Html => format!("<b>{text}</b>"),
-        Style::Plain | Style::Short => text.to_owned(),
-    };
     let heading = line(&heading(message), form.within(400));
-    let facts: Vec<(&str, String)> = facts(message)
-        .into_iter()
-        .map(|(label, value)| (label, line(&value, form.within(200))))
-        .collect();
+    let footer = line(&footer(message), form.within(600));
     let limit = if style == Style::Short { SHORT } else { LIMIT };
-    // Colon, blank and line end of each fact, and the empty lines.
-    let framing = facts
-        .iter()
-        .map(|(label, value)| utf16(label) + unescaped(value) + 3)
-        .sum::<usize>()
-        + unescaped(&heading)
-        + 4;
+    // The empty lines between the three.
+    let framing = unescaped(&heading) + unescaped(&footer) + 4;
     let body = body(message, form.within(limit.saturating_sub(framing)));
-    let mut text = format!("{}\n\n{body}\n", bold(&heading));
-    for (label, value) in facts {
-        // Writing into a text cannot fail.
-        let _ = write!(text, "\n{}: {value}", bold(label));
+    match style {
+        Style::Html => format!("<b>{heading}</b>\n\n{body}\n\n<i>{footer}</i>"),
+        Style::Plain | Style::Short => format!("{heading}\n\n{body}\n\n{footer}"),
     }
-    text
 }
 
 /// Code units after escapes are taken out.

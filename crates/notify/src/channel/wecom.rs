@@ -1,7 +1,5 @@
 //! `WeCom`'s group robots.
 
-use std::fmt::Write as _;
-
 use ng_config::SecretUrl;
 use serde_json::json;
 
@@ -9,7 +7,7 @@ use crate::channel::by_code;
 use crate::http::{Answer, Request};
 use crate::message::{Message, Outcome};
 use crate::text::{Form, body, bytes, line, untagged};
-use crate::words::{Tone, facts, heading};
+use crate::words::{Tone, footer, heading};
 
 /// The most bytes of a markdown message.
 const LIMIT: usize = 4096;
@@ -22,7 +20,7 @@ const TEXT: Form = Form {
 const FLOOD: [i64; 1] = [45_009];
 const REFUSED: [i64; 6] = [93_000, 93_004, 93_008, 40_058, 44_004, 40_008];
 
-/// Markdown: heading in colour, text, facts as quotes. Old clients know no other markdown than this one.
+/// Markdown: heading in colour, text, footer as a quote. Old clients know no other markdown than this one.
 pub(crate) fn request(url: &SecretUrl, message: &Message) -> Request {
     let colour = match Tone::of(message) {
         Tone::Good => "info",
@@ -31,21 +29,10 @@ pub(crate) fn request(url: &SecretUrl, message: &Message) -> Request {
     };
     let heading = line(&heading(message), TEXT.within(512));
     let heading = format!("### <font color=\"{colour}\">{heading}</font>\n");
-    let mut quotes = String::from(
-        "
-",
-    );
-    for (label, value) in facts(message) {
-        // Writing into a text cannot fail.
-        let _ = write!(
-            quotes,
-            "
-> {label}: {}",
-            line(&value, TEXT.within(256))
-        );
-    }
-    let left = LIMIT.saturating_sub(heading.len() + quotes.len());
-    let content = format!("{heading}{}{quotes}", body(message, TEXT.within(left)));
+    let footer = line(&footer(message), TEXT.within(700));
+    let footer = format!("\n\n> <font color=\"comment\">{footer}</font>");
+    let left = LIMIT.saturating_sub(heading.len() + footer.len());
+    let content = format!("{heading}{}{footer}", body(message, TEXT.within(left)));
     Request::json(
         url.expose(),
         &json!({"msgtype": "markdown", "markdown": {"content": content}}),

@@ -6,7 +6,6 @@ use ng_engine::plan::AlertKind;
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use super::Addresses;
@@ -14,7 +13,7 @@ use crate::http::USER_AGENT;
 use crate::message::Message;
 use crate::sign::hex;
 use crate::text::{Form, angle, body, bytes, line, plain};
-use crate::words::{Tone, facts, heading};
+use crate::words::{Tone, footer, heading};
 
 /// A text this long is read by nobody, and servers take many times as much.
 const TEXT: Form = Form {
@@ -114,13 +113,8 @@ fn date(now: Time) -> SystemTime {
 
 /// The text part.
 pub(crate) fn text(message: &Message) -> String {
-    let mut text = format!("{}\n\n{}\n", subject(message), body(message, TEXT));
-    text.push('\n');
-    for (label, value) in facts(message) {
-        // Writing into a text cannot fail.
-        let _ = writeln!(text, "{label}: {value}");
-    }
-    text
+    let (subject, body) = (subject(message), body(message, TEXT));
+    format!("{subject}\n\n{body}\n\n{}\n", footer(message))
 }
 
 /// The HTML part: the template's own, or the text, beside the colour of the severity.
@@ -147,20 +141,14 @@ fn html(message: &Message) -> String {
             body(message, form)
         )
     });
-    let mut rows = String::new();
-    for (label, value) in facts(message) {
-        let _ = writeln!(
-            rows,
-            "<tr><td style=\"color:#666;padding-right:12px\">{label}</td><td>{}</td></tr>",
-            angle(&value)
-        );
-    }
+    let footer = footer(message);
+    let footer = angle(&footer);
     format!(
         "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"></head>\n\
          <body style=\"font-family:sans-serif;font-size:14px\">\n\
          <div style=\"border-left:6px solid {colour};padding-left:12px\">\n\
          <h2 style=\"color:{colour};font-size:18px\">{title}</h2>\n{content}\n\
-         <table style=\"margin-top:12px\">\n{rows}</table>\n</div>\n</body></html>\n"
+         <p style=\"color:#666;font-size:12px\">{footer}</p>\n</div>\n</body></html>\n"
     )
 }
 
@@ -274,6 +262,6 @@ mod tests {
         message.test = false;
         assert_eq!(html(&message), "<!DOCTYPE html><p>own</p>");
         message.html = Some("<p>own</p>".to_owned());
-        assert!(html(&message).contains("<p>own</p>\n<table"));
+        assert!(html(&message).contains("<p>own</p>\n<p style"));
     }
 }
