@@ -22,18 +22,25 @@ pub(crate) fn send(
     when: &When,
 ) -> (Outcome, Vec<String>) {
     let mut notes = Vec::new();
-    let built = Addresses::of(mailbox, &mut notes).and_then(|addresses| {
-        let letter = letter::build(&addresses, message, when.now)?;
-        Ok((addresses, letter))
-    });
-    let outcome = match built {
+    let outcome = match Addresses::of(mailbox, &mut notes) {
         Err(reason) => Outcome::Permanent { reason },
-        Ok((addresses, letter)) => {
-            let job = smtp::Job::new(mailbox, ca_file, &addresses, letter, when.deadline);
-            job.map_or_else(|outcome| outcome, |job| job.run(&mut notes))
-        }
+        Ok(addresses) => match letter::build(&addresses, message, when.now) {
+            Err(reason) => Outcome::Permanent { reason },
+            Ok(letter) => smtp::Job::new(mailbox, ca_file, &addresses, letter, when.deadline)
+                .map_or_else(|outcome| outcome, |job| job.run(&mut notes)),
+        },
     };
     (outcome, notes)
+}
+
+/// The mail as it goes over the wire.
+#[cfg(test)]
+pub(crate) fn letter(
+    mailbox: &Mailbox,
+    message: &Message,
+    now: ng_engine::time::Time,
+) -> Result<Vec<u8>, String> {
+    letter::build(&Addresses::of(mailbox, &mut Vec::new())?, message, now)
 }
 
 /// Who writes, and who is written to.

@@ -12,6 +12,8 @@
 mod channel;
 pub mod compose;
 mod email;
+#[cfg(test)]
+mod golden;
 mod http;
 pub mod message;
 mod preview;
