@@ -89,7 +89,7 @@ pub(super) fn is_dash(path: &Path) -> bool {
 }
 
 /// The mounted directories and the environment.
-pub(super) fn sources(env: &Env) -> Sources {
+pub(crate) fn sources(env: &Env) -> Sources {
     Sources {
         config_dir: env.config_dir().to_path_buf(),
         secrets_dir: env.secrets_dir().to_path_buf(),

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use ng_hook::{Env, Logger};
 
+pub(crate) use files::sources;
 use output::{Failure, Printed};
 
 const EXIT_CODES: &str = "\
