@@ -66,6 +66,7 @@ fn what_happened(facts: &Facts<'_>, language: Language) -> String {
         (AlertKind::Trigger | AlertKind::Recovery, _) => "",
     };
     match (language, total > 1) {
+        _ if total == 0 => status.to_owned(),
         (Language::English, false) => format!("{first} {verb}{status}"),
         (Language::English, true) => format!("{total} nodes {verb}{status}, first {first}"),
         (Language::Chinese, false) => format!("节点 {first} {status}"),
@@ -112,6 +113,7 @@ fn body(facts: &Facts<'_>, language: Language) -> String {
     row(say(language, "Since", "开始于"), &since(facts, language));
     match facts.nodes.as_slice() {
         [only] => one_node(&mut text, only, language),
+        [] => {}
         many => many_nodes(&mut text, many, language),
     }
     held_back(&mut text, facts, language);
