@@ -84,6 +84,8 @@ pub struct Entry {
     pub origin: Origin,
     /// What the setting is for, in one line.
     pub doc: &'static str,
+    /// The name of its Secret file, where it has one besides section and key in kebab case.
+    pub(crate) secret_file: Option<&'static str>,
     /// What the setting may be, as JSON Schema.
     pub(crate) schema: fn() -> serde_json::Value,
 }

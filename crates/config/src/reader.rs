@@ -275,6 +275,7 @@ impl Section<'_, '_> {
             value: value_shown,
             origin,
             doc: key.doc,
+            secret_file: key.secret_file,
             schema: T::schema,
         });
         value

@@ -415,6 +415,7 @@ fn metric(reader: &mut Reader<'_>, path: &str, node: &tree::Node<'_>) -> Option<
                 value,
                 origin,
                 doc,
+                secret_file: None,
                 schema,
             });
             Some(Metric {

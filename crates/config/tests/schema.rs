@@ -1,7 +1,11 @@
 //! The schema and the reader against the shipped file and a corpus: what one accepts the other accepts, and each file
 //! with one mistake is refused by both.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails fails its test"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

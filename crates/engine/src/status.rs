@@ -69,7 +69,7 @@ pub fn of(
         );
         condition.observed_generation = observed_generation;
     }
-    RuleStatus {
+    let fresh = RuleStatus {
         phase: Some(match standing {
             Standing::Evaluated(_) => Phase::Active,
             Standing::Disabled { .. } => Phase::Inactive,
@@ -84,7 +84,11 @@ pub fn of(
         },
         conditions,
         observed_generation,
-        nodes: details(&active, history),
+        nodes: details(standing, remembered, history),
+    };
+    match published {
+        Some(published) if is_same_but_expired(published, &fresh) => published.clone(),
+        _ => fresh,
     }
 }
 
@@ -226,16 +230,53 @@ fn ready(standing: &Standing<'_>) -> StatusCondition {
     }
 }
 
-fn details(active: &[(&String, &NodeRecord)], history: &History) -> Vec<NodeDetail> {
-    let detail = |(name, record): &(&String, &NodeRecord)| NodeDetail {
-        name: (*name).clone(),
+/// The nodes of which a rebuild has to know: those in an episode, and those that recovered, while their cooldowns
+/// run or marks of ours have to go.
+fn details(
+    standing: &Standing<'_>,
+    remembered: &RuleHistory,
+    history: &History,
+) -> Vec<NodeDetail> {
+    let mut details: Vec<NodeDetail> = remembered
+        .records
+        .iter()
+        .filter(|(_, record)| record.absent.is_none())
+        .map(|(name, record)| detail(name, record, history))
+        .filter(|detail| match (detail.phase, standing) {
+            (NodePhase::Triggered | NodePhase::Recovering, _)
+            | (NodePhase::Recovered, Standing::Evaluated(_)) => true,
+            (NodePhase::Recovered, Standing::Disabled { .. } | Standing::Invalid(_)) => {
+                !detail.owned.is_empty()
+            }
+        })
+        .collect();
+    if details.len() > MAX_DETAILS {
+        // Those that hold something come first: they are what a rebuild must not miss.
+        details.sort_by_key(|detail| {
+            let recovered = detail.phase == NodePhase::Recovered;
+            (detail.owned.is_empty() && !detail.admitted, recovered)
+        });
+        details.truncate(MAX_DETAILS);
+        details.sort_by(|one, other| one.name.cmp(&other.name));
+    }
+    details
+}
+
+fn detail(name: &str, record: &NodeRecord, history: &History) -> NodeDetail {
+    let phase = match record.phase {
+        RecordPhase::Idle => NodePhase::Recovered,
+        RecordPhase::Triggered => NodePhase::Triggered,
+        RecordPhase::Recovering => NodePhase::Recovering,
+    };
+    let ledger = history.ledgers.get(name);
+    let owned = ledger.into_iter().flat_map(|ledger| &ledger.marks);
+    NodeDetail {
+        name: name.to_owned(),
         uid: record.uid.clone(),
-        phase: match record.phase {
-            RecordPhase::Triggered | RecordPhase::Idle => NodePhase::Triggered,
-            RecordPhase::Recovering => NodePhase::Recovering,
-        },
+        phase,
         triggered_at: Some(record.triggered_at.whole_second()),
         acted_at: Some(record.acted_at.whole_second()),
+        recovered_at: record.recovered_at.map(Time::whole_second),
         repeats: record.repeats,
         guard: record.guard.as_ref().map(|guard| GuardDetail {
             name: guard.word().to_owned(),
@@ -243,25 +284,27 @@ fn details(active: &[(&String, &NodeRecord)], history: &History) -> Vec<NodeDeta
         }),
         admitted: record.admitted,
         marks: record.marks.iter().map(publish).collect(),
-        owned: history
-            .ledgers
-            .get(name.as_str())
-            .map(|ledger| {
-                ledger
-                    .marks
-                    .iter()
-                    .filter(|owned| owned.leaving.is_none())
-                    .map(publish_owned)
-                    .collect()
-            })
-            .unwrap_or_default(),
+        owned: owned
+            .filter(|owned| record.is_active() || owned.leaving.is_some())
+            .map(publish_owned)
+            .collect(),
+    }
+}
+
+/// Whether nothing but the end of cooldowns tells the two apart: that is not worth a write.
+fn is_same_but_expired(published: &RuleStatus, fresh: &RuleStatus) -> bool {
+    let may_stay = |detail: &&NodeDetail| {
+        detail.phase == NodePhase::Recovered
+            && detail.owned.is_empty()
+            && !fresh.nodes.iter().any(|node| node.name == detail.name)
     };
-    // Those that hold something come first: they are what a rebuild must not miss.
-    let mut order: Vec<&(&String, &NodeRecord)> = active.iter().collect();
-    order.sort_by_key(|(name, record)| (!record.admitted, (*name).clone()));
-    order.truncate(MAX_DETAILS);
-    order.sort_by_key(|(name, _)| (*name).clone());
-    order.into_iter().map(detail).collect()
+    let kept = published.nodes.iter().filter(|detail| !may_stay(detail));
+    kept.eq(&fresh.nodes)
+        && *fresh
+            == RuleStatus {
+                nodes: fresh.nodes.clone(),
+                ..published.clone()
+            }
 }
 
 fn parts(key: &MarkKey) -> (MarkKind, String, Option<TaintEffect>) {
@@ -291,5 +334,10 @@ fn publish_owned(owned: &Owned) -> OwnedMark {
         value: owned.mark.value.clone(),
         effect,
         previous: owned.previous.clone(),
+        shown: owned
+            .shown
+            .clone()
+            .filter(|shown| *shown != owned.mark.value),
+        leaving: owned.leaving.is_some(),
     }
 }

@@ -1,13 +1,19 @@
 //! Where the messages of one channel go.
 
-use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use ng_config::{
-    ChannelKind, ChatId, Config, EmailAddress, Host, HttpUrl, Port, Secret, SecretUrl, SmtpTls,
+    ChannelKind, ChatId, Config, EmailAddress, HeaderName, Host, HttpUrl, MASK, Port, Secret,
+    SecretUrl, SignedWebhook, SmtpTls,
 };
 use sha2::{Digest as _, Sha256};
+
+use crate::http::Courier;
+use crate::sign::hex;
 
 /// A channel's settings are incomplete.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,18 +40,23 @@ pub struct Rate {
 }
 
 /// Where the messages of one channel go. Holds credentials; shows none.
-#[derive(Debug)]
 pub struct Receiver {
     pub(crate) via: Via,
     /// Certificates to trust besides the public ones.
-    pub(crate) ca_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    /// Made when it is needed, and kept with its connections.
+    courier: OnceLock<Courier>,
 }
 
 /// How a channel is reached.
-#[derive(Debug)]
 pub(crate) enum Via {
     Log,
     Email(Box<Mailbox>),
+    Http(Http),
+}
+
+/// The channels that are HTTP requests.
+pub(crate) enum Http {
     Webhook(Webhook),
     Slack(SecretUrl),
     Dingtalk(Robot),
@@ -58,7 +69,6 @@ pub(crate) enum Via {
 }
 
 /// A mail account and who is written to.
-#[derive(Debug)]
 pub(crate) struct Mailbox {
     pub(crate) server: Host,
     pub(crate) port: Port,
@@ -69,24 +79,21 @@ pub(crate) struct Mailbox {
 }
 
 /// An HTTP service of one's own.
-#[derive(Debug)]
 pub(crate) struct Webhook {
     pub(crate) url: SecretUrl,
     /// Sent with every request.
-    pub(crate) headers: Vec<(String, Secret)>,
+    pub(crate) headers: BTreeMap<HeaderName, Secret>,
     /// The key of the signature.
     pub(crate) secret: Option<Secret>,
 }
 
 /// A chat robot whose requests may be signed.
-#[derive(Debug)]
 pub(crate) struct Robot {
     pub(crate) url: SecretUrl,
     pub(crate) secret: Option<Secret>,
 }
 
 /// A Telegram bot and its chat.
-#[derive(Debug)]
 pub(crate) struct Bot {
     pub(crate) api_url: HttpUrl,
     pub(crate) token: Secret,
@@ -94,7 +101,6 @@ pub(crate) struct Bot {
 }
 
 /// A `PagerDuty` integration.
-#[derive(Debug)]
 pub(crate) struct Integration {
     pub(crate) url: HttpUrl,
     pub(crate) routing_key: Secret,
@@ -109,7 +115,25 @@ impl Receiver {
             ChannelKind::Email => config.email.ca_file.clone(),
             _ => config.alert.ca_file.clone(),
         };
-        Ok(Self { via, ca_file })
+        Ok(Self {
+            via,
+            ca_file,
+            courier: OnceLock::new(),
+        })
+    }
+
+    /// The certificates to trust besides the public ones.
+    pub(crate) fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
+    }
+
+    /// What sends the requests; fails while the certificates cannot be read.
+    pub(crate) fn courier(&self) -> Result<&Courier, String> {
+        if let Some(courier) = self.courier.get() {
+            return Ok(courier);
+        }
+        let courier = Courier::new(self.ca_file())?;
+        Ok(self.courier.get_or_init(|| courier))
     }
 
     /// The channel.
@@ -117,15 +141,7 @@ impl Receiver {
         match &self.via {
             Via::Log => ChannelKind::Log,
             Via::Email(_) => ChannelKind::Email,
-            Via::Webhook(_) => ChannelKind::Webhook,
-            Via::Slack(_) => ChannelKind::Slack,
-            Via::Dingtalk(_) => ChannelKind::Dingtalk,
-            Via::Wecom(_) => ChannelKind::Wecom,
-            Via::Feishu(_) => ChannelKind::Feishu,
-            Via::Teams(_) => ChannelKind::Teams,
-            Via::Telegram(_) => ChannelKind::Telegram,
-            Via::Pagerduty(_) => ChannelKind::Pagerduty,
-            Via::Alertmanager(_) => ChannelKind::Alertmanager,
+            Via::Http(http) => http.channel(),
         }
     }
 
@@ -134,12 +150,7 @@ impl Receiver {
         match &self.via {
             Via::Log => None,
             Via::Email(mailbox) => Some(mailbox.server.as_str()),
-            Via::Webhook(webhook) => Some(webhook.url.host()),
-            Via::Slack(url) | Via::Wecom(url) | Via::Teams(url) => Some(url.host()),
-            Via::Dingtalk(robot) | Via::Feishu(robot) => Some(robot.url.host()),
-            Via::Telegram(bot) => Some(bot.api_url.host()),
-            Via::Pagerduty(integration) => Some(integration.url.host()),
-            Via::Alertmanager(url) => Some(url.host()),
+            Via::Http(http) => Some(http.host()),
         }
     }
 
@@ -151,93 +162,216 @@ impl Receiver {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
-        let mut key = format!("{}-", self.channel());
-        for byte in &hash.finalize()[..8] {
-            // Writing into a text cannot fail.
-            let _ = write!(key, "{byte:02x}");
-        }
-        key
+        format!("{}-{}", self.channel(), hex(&hash.finalize()[..8]))
     }
 
     /// What makes the destination.
     fn destination(&self) -> Vec<&str> {
         match &self.via {
-            Via::Log => vec![],
+            Via::Log => Vec::new(),
             Via::Email(mailbox) => {
                 let people = mailbox.to.iter().map(EmailAddress::as_str);
-                std::iter::once(mailbox.server.as_str())
-                    .chain(people)
-                    .collect()
+                let server = mailbox.server.as_str();
+                std::iter::once(server).chain(people).collect()
             }
-            Via::Webhook(webhook) => vec![webhook.url.expose()],
-            Via::Slack(url) | Via::Wecom(url) | Via::Teams(url) => vec![url.expose()],
-            Via::Dingtalk(robot) | Via::Feishu(robot) => vec![robot.url.expose()],
-            Via::Telegram(bot) => {
-                vec![bot.api_url.expose(), bot.token.expose(), bot.chat.as_str()]
-            }
-            Via::Pagerduty(integration) => {
-                vec![integration.url.expose(), integration.routing_key.expose()]
-            }
-            Via::Alertmanager(url) => vec![url.expose()],
+            Via::Http(http) => http.destination(),
         }
     }
 
     /// What the service bears; `None`: no limit is known.
     pub fn rate(&self) -> Option<Rate> {
-        let rate = |count, seconds| {
-            let per = Duration::from_secs(seconds);
-            Some(Rate { count, per })
+        let Via::Http(http) = &self.via else {
+            return None;
         };
-        match &self.via {
-            Via::Slack(_) => rate(1, 1),
+        let (count, seconds) = match http {
+            Http::Slack(_) => (1, 1),
             // More than this blocks a DingTalk robot for ten minutes; a Telegram group takes as much.
-            Via::Dingtalk(_) | Via::Wecom(_) | Via::Telegram(_) => rate(20, 60),
-            Via::Feishu(_) => rate(100, 60),
-            Via::Teams(_) => rate(60, 30),
-            Via::Log
-            | Via::Email(_)
-            | Via::Webhook(_)
-            | Via::Pagerduty(_)
-            | Via::Alertmanager(_) => None,
+            Http::Dingtalk(_) | Http::Wecom(_) | Http::Telegram(_) => (20, 60),
+            Http::Feishu(_) => (100, 60),
+            Http::Teams(_) => (60, 30),
+            Http::Webhook(_) | Http::Pagerduty(_) | Http::Alertmanager(_) => return None,
+        };
+        let per = Duration::from_secs(seconds);
+        Some(Rate { count, per })
+    }
+
+    /// The text without anything of this receiver that must not be seen.
+    pub(crate) fn redacted(&self, text: &str) -> String {
+        let mut secrets = match &self.via {
+            Via::Log => Vec::new(),
+            Via::Email(mailbox) => {
+                let login = mailbox.login.as_ref();
+                login
+                    .map(|(_, password)| password.expose())
+                    .into_iter()
+                    .collect()
+            }
+            Via::Http(http) => http.secrets(),
+        };
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets
+            .iter()
+            .filter(|secret| text.contains(**secret))
+            .fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
+    }
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Receiver").field(&self.key()).finish()
+    }
+}
+
+impl Http {
+    fn channel(&self) -> ChannelKind {
+        match self {
+            Self::Webhook(_) => ChannelKind::Webhook,
+            Self::Slack(_) => ChannelKind::Slack,
+            Self::Dingtalk(_) => ChannelKind::Dingtalk,
+            Self::Wecom(_) => ChannelKind::Wecom,
+            Self::Feishu(_) => ChannelKind::Feishu,
+            Self::Teams(_) => ChannelKind::Teams,
+            Self::Telegram(_) => ChannelKind::Telegram,
+            Self::Pagerduty(_) => ChannelKind::Pagerduty,
+            Self::Alertmanager(_) => ChannelKind::Alertmanager,
         }
     }
+
+    /// Where requests go.
+    fn url(&self) -> &str {
+        match self {
+            Self::Webhook(webhook) => webhook.url.expose(),
+            Self::Slack(url) | Self::Wecom(url) | Self::Teams(url) => url.expose(),
+            Self::Dingtalk(robot) | Self::Feishu(robot) => robot.url.expose(),
+            Self::Telegram(bot) => bot.api_url.expose(),
+            Self::Pagerduty(integration) => integration.url.expose(),
+            Self::Alertmanager(url) => url.expose(),
+        }
+    }
+
+    fn host(&self) -> &str {
+        match self {
+            Self::Webhook(webhook) => webhook.url.host(),
+            Self::Slack(url) | Self::Wecom(url) | Self::Teams(url) => url.host(),
+            Self::Dingtalk(robot) | Self::Feishu(robot) => robot.url.host(),
+            Self::Telegram(bot) => bot.api_url.host(),
+            Self::Pagerduty(integration) => integration.url.host(),
+            Self::Alertmanager(url) => url.host(),
+        }
+    }
+
+    fn destination(&self) -> Vec<&str> {
+        let mut parts = vec![self.url()];
+        match self {
+            Self::Telegram(bot) => parts.extend([bot.token.expose(), bot.chat.as_str()]),
+            Self::Pagerduty(integration) => parts.push(integration.routing_key.expose()),
+            Self::Webhook(_)
+            | Self::Slack(_)
+            | Self::Dingtalk(_)
+            | Self::Wecom(_)
+            | Self::Feishu(_)
+            | Self::Teams(_)
+            | Self::Alertmanager(_) => {}
+        }
+        parts
+    }
+
+    /// Every text that must not be seen. Of an address that is each long part: an answer may quote any of them.
+    fn secrets(&self) -> Vec<&str> {
+        let own = match self {
+            Self::Webhook(webhook) => webhook.headers.values().chain(&webhook.secret).collect(),
+            Self::Dingtalk(robot) | Self::Feishu(robot) => robot.secret.iter().collect(),
+            Self::Telegram(bot) => vec![&bot.token],
+            Self::Pagerduty(integration) => vec![&integration.routing_key],
+            Self::Slack(_) | Self::Wecom(_) | Self::Teams(_) | Self::Alertmanager(_) => Vec::new(),
+        };
+        let own = own.into_iter().map(Secret::expose);
+        let mut secrets: Vec<&str> = own.filter(|text| text.len() >= SHORTEST_SECRET).collect();
+        match self {
+            // These addresses are no secrets, but for the login one may carry.
+            Self::Telegram(_) | Self::Pagerduty(_) | Self::Alertmanager(_) => {
+                let login = authority(self.url()).rsplit_once('@');
+                secrets.extend(
+                    login
+                        .map(|(login, _)| login)
+                        .filter(|login| !login.is_empty()),
+                );
+            }
+            Self::Webhook(_)
+            | Self::Slack(_)
+            | Self::Dingtalk(_)
+            | Self::Wecom(_)
+            | Self::Feishu(_)
+            | Self::Teams(_) => {
+                let separators = ['/', '?', '&', '=', '#', '@', ':'];
+                let parts = self.url().split(separators);
+                let host = self.host();
+                secrets
+                    .extend(parts.filter(|part| part.len() >= SHORTEST_URL_PART && *part != host));
+            }
+        }
+        secrets
+    }
+}
+
+/// What is shorter guards nothing, and would blot out words.
+const SHORTEST_SECRET: usize = 4;
+/// The shortest part of a credential in an address (`T00000000` of Slack has nine characters); words of paths such as
+/// `services` and `webhook` are mostly shorter.
+const SHORTEST_URL_PART: usize = 9;
+
+/// Login, host and port of an address.
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
 /// How the channel is reached, or the settings that are missing.
 fn via(channel: ChannelKind, config: &Config) -> Result<Via, Vec<&'static str>> {
     let channels = &config.channels;
-    Ok(match channel {
-        ChannelKind::Log => Via::Log,
-        ChannelKind::Email => Via::Email(Box::new(mailbox(config)?)),
-        ChannelKind::Webhook => Via::Webhook(Webhook {
-            url: need(&config.alert.webhook_url, "alert.webhookUrl")?,
-            headers: Vec::new(),
-            secret: None,
+    Ok(Via::Http(match channel {
+        ChannelKind::Log => return Ok(Via::Log),
+        ChannelKind::Email => return Ok(Via::Email(Box::new(mailbox(config)?))),
+        ChannelKind::Webhook => Http::Webhook(Webhook {
+            url: need(config.alert.webhook_url.as_ref(), "alert.webhookUrl")?,
+            headers: config.alert.webhook_headers.clone(),
+            secret: config.alert.webhook_secret.clone(),
         }),
-        ChannelKind::Slack => Via::Slack(need(&channels.slack_webhook, "slack.webhookUrl")?),
-        ChannelKind::Dingtalk => Via::Dingtalk(Robot {
-            url: need(&channels.dingtalk.webhook, "dingtalk.webhookUrl")?,
-            secret: channels.dingtalk.secret.clone(),
-        }),
-        ChannelKind::Wecom => Via::Wecom(need(&channels.wecom_webhook, "wecom.webhookUrl")?),
-        ChannelKind::Feishu => Via::Feishu(Robot {
-            url: need(&channels.feishu.webhook, "feishu.webhookUrl")?,
-            secret: channels.feishu.secret.clone(),
-        }),
-        ChannelKind::Teams => Via::Teams(need(&channels.teams_webhook, "teams.webhookUrl")?),
-        ChannelKind::Telegram => Via::Telegram(bot(config)?),
-        ChannelKind::Pagerduty => Via::Pagerduty(Integration {
-            url: channels.pagerduty.url.clone(),
-            routing_key: need(&channels.pagerduty.routing_key, "pagerduty.routingKey")?,
-        }),
-        ChannelKind::Alertmanager => {
-            Via::Alertmanager(need(&channels.alertmanager_url, "alertmanager.url")?)
+        ChannelKind::Slack => {
+            Http::Slack(need(channels.slack_webhook.as_ref(), "slack.webhookUrl")?)
         }
-    })
+        ChannelKind::Dingtalk => Http::Dingtalk(robot(&channels.dingtalk, "dingtalk.webhookUrl")?),
+        ChannelKind::Wecom => {
+            Http::Wecom(need(channels.wecom_webhook.as_ref(), "wecom.webhookUrl")?)
+        }
+        ChannelKind::Feishu => Http::Feishu(robot(&channels.feishu, "feishu.webhookUrl")?),
+        ChannelKind::Teams => {
+            Http::Teams(need(channels.teams_webhook.as_ref(), "teams.webhookUrl")?)
+        }
+        ChannelKind::Telegram => Http::Telegram(bot(config)?),
+        ChannelKind::Pagerduty => {
+            let key = channels.pagerduty.routing_key.as_ref();
+            Http::Pagerduty(Integration {
+                url: channels.pagerduty.url.clone(),
+                routing_key: need(key, "pagerduty.routingKey")?,
+            })
+        }
+        ChannelKind::Alertmanager => {
+            let url = channels.alertmanager_url.as_ref();
+            Http::Alertmanager(need(url, "alertmanager.url")?)
+        }
+    }))
 }
 
-fn need<T: Clone>(setting: &Option<T>, name: &'static str) -> Result<T, Vec<&'static str>> {
-    setting.clone().ok_or_else(|| vec![name])
+fn need<T: Clone>(setting: Option<&T>, name: &'static str) -> Result<T, Vec<&'static str>> {
+    setting.cloned().ok_or_else(|| vec![name])
+}
+
+fn robot(settings: &SignedWebhook, name: &'static str) -> Result<Robot, Vec<&'static str>> {
+    Ok(Robot {
+        url: need(settings.webhook.as_ref(), name)?,
+        secret: settings.secret.clone(),
+    })
 }
 
 fn bot(config: &Config) -> Result<Bot, Vec<&'static str>> {

@@ -1,13 +1,21 @@
 //! Sends a message to a receiver, and says how it went.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 
-use crate::message::{Message, Outcome};
-use crate::receiver::Receiver;
+use crate::channel::telegram::{Reply, Style};
+use crate::channel::{
+    self, alertmanager, dingtalk, feishu, log, pagerduty, slack, teams, telegram, wecom,
+};
+use crate::email;
+use crate::http::{Answer, Courier, Request};
+use crate::message::{Message, NodeFacts, Outcome};
+use crate::receiver::{Bot, Http, Integration, Receiver, Robot, Via};
 
 /// When a message is sent.
 #[derive(Clone, Copy, Debug)]
@@ -61,15 +69,230 @@ pub fn send(
     when: &When,
     sink: &mut dyn FnMut(LogLine<'_>),
 ) -> Sent {
-    let _ = (receiver, when);
-    sink(LogLine {
-        severity: message.severity,
-        text: Cow::Borrowed(&message.title),
-        fields: Vec::new(),
-    });
+    let mut sent = match &receiver.via {
+        Via::Log => {
+            sink(log::log_line(message));
+            whole(Outcome::Delivered, message)
+        }
+        Via::Email(mailbox) => {
+            let (outcome, notes) = email::send(mailbox, receiver.ca_file(), message, when);
+            Sent {
+                notes,
+                ..whole(outcome, message)
+            }
+        }
+        Via::Http(http) => match receiver.courier() {
+            Ok(courier) => post(http, courier, message, when),
+            // The file may be mounted later.
+            Err(reason) => {
+                let after = None;
+                whole(Outcome::Retry { reason, after }, message)
+            }
+        },
+    };
+    hide(receiver, &mut sent);
+    sent
+}
+
+/// An attempt that told all nodes or none.
+fn whole(outcome: Outcome, message: &Message) -> Sent {
     Sent {
-        outcome: Outcome::Delivered,
-        told: message.nodes.len(),
+        told: if outcome == Outcome::Delivered {
+            message.nodes.len()
+        } else {
+            0
+        },
+        outcome,
+        notes: Vec::new(),
+    }
+}
+
+/// Receivers may quote addresses and tokens in their answers.
+fn hide(receiver: &Receiver, sent: &mut Sent) {
+    match &mut sent.outcome {
+        Outcome::Delivered => {}
+        Outcome::Retry { reason, .. } | Outcome::Permanent { reason } => {
+            *reason = receiver.redacted(reason);
+        }
+    }
+    for note in &mut sent.notes {
+        *note = receiver.redacted(note);
+    }
+}
+
+/// The channels that are one or more HTTP requests.
+fn post(http: &Http, courier: &Courier, message: &Message, when: &When) -> Sent {
+    let once = |verdict: fn(&Answer) -> Outcome| {
+        let request = channel::request(http, message, when.now);
+        whole(exchange(courier, &request, when, verdict), message)
+    };
+    match http {
+        Http::Webhook(_) => once(Answer::by_status),
+        Http::Slack(_) => once(slack::verdict),
+        Http::Wecom(_) => once(wecom::verdict),
+        Http::Feishu(_) => once(feishu::verdict),
+        Http::Teams(_) => once(teams::verdict),
+        Http::Alertmanager(_) => once(alertmanager::verdict),
+        Http::Dingtalk(robot) => whole(to_dingtalk(robot, courier, message, when), message),
+        Http::Telegram(bot) => to_telegram(bot, courier, message, when),
+        Http::Pagerduty(integration) => to_pagerduty(integration, courier, message, when),
+    }
+}
+
+fn exchange(
+    courier: &Courier,
+    request: &Request,
+    when: &When,
+    verdict: fn(&Answer) -> Outcome,
+) -> Outcome {
+    match courier.post(request, when) {
+        Ok(answer) => verdict(&answer),
+        Err(outcome) => outcome,
+    }
+}
+
+/// What the robot calls too long is sent once more with less text.
+fn to_dingtalk(robot: &Robot, courier: &Courier, message: &Message, when: &When) -> Outcome {
+    let request = dingtalk::request(robot, message, when.now);
+    match courier.post(&request, when) {
+        Ok(answer) if dingtalk::is_too_long(&answer) => {
+            let request = dingtalk::shorter(robot, message, when.now);
+            exchange(courier, &request, when, dingtalk::verdict)
+        }
+        Ok(answer) => dingtalk::verdict(&answer),
+        Err(outcome) => outcome,
+    }
+}
+
+/// At most three requests: the service may ask for plain or less text, and for another chat.
+fn to_telegram(bot: &Bot, courier: &Courier, message: &Message, when: &When) -> Sent {
+    const MOST: usize = 3;
+    let (mut style, mut moved) = (Style::Html, None);
+    let mut outcome = None;
+    for _ in 0..MOST {
+        let request = telegram::request(bot, message, style, moved);
+        let answer = match courier.post(&request, when) {
+            Ok(answer) => answer,
+            Err(failure) => {
+                outcome = Some(failure);
+                break;
+            }
+        };
+        match telegram::reply(&answer, style) {
+            Reply::Settled(settled) => {
+                outcome = Some(settled);
+                break;
+            }
+            Reply::Rewrite(other) => style = other,
+            Reply::Moved(chat) => moved = Some(chat),
+        }
+    }
+    let outcome = outcome.unwrap_or_else(|| Outcome::Permanent {
+        reason: format!("{MOST} forms of the message were refused"),
+    });
+    let note = moved
+        .map(|chat| format!("the chat has become a supergroup: set telegram.chatId to \"{chat}\""));
+    Sent {
+        notes: note.into_iter().collect(),
+        ..whole(outcome, message)
+    }
+}
+
+/// One event a node, a few at a time.
+fn to_pagerduty(
+    integration: &Integration,
+    courier: &Courier,
+    message: &Message,
+    when: &When,
+) -> Sent {
+    let event = |node: Option<&NodeFacts>| {
+        let request = pagerduty::request(integration, message, node);
+        exchange(courier, &request, when, pagerduty::verdict)
+    };
+    if message.nodes.is_empty() {
+        return whole(event(None), message);
+    }
+    let outcomes = each(&message.nodes, |node| event(Some(node)));
+    summed(message, &outcomes)
+}
+
+/// Calls `event` for every node on a few threads; `None` where it was not called, which is after a failure that
+/// concerns more than one node.
+fn each(nodes: &[NodeFacts], event: impl Fn(&NodeFacts) -> Outcome + Sync) -> Vec<Option<Outcome>> {
+    const THREADS: usize = 4;
+    let outcomes = Mutex::new(vec![None; nodes.len()]);
+    let (next, stop, any) = (
+        AtomicUsize::new(0),
+        AtomicBool::new(false),
+        AtomicBool::new(false),
+    );
+    let work = || {
+        while !stop.load(Ordering::Relaxed) {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(node) = nodes.get(index) else { break };
+            let outcome = event(node);
+            match &outcome {
+                Outcome::Delivered => any.store(true, Ordering::Relaxed),
+                Outcome::Retry { .. } => stop.store(true, Ordering::Relaxed),
+                // A key that is refused at the first event is refused at every other.
+                Outcome::Permanent { .. } => {
+                    stop.fetch_or(!any.load(Ordering::Relaxed), Ordering::Relaxed);
+                }
+            }
+            outcomes.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(outcome);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..THREADS.min(nodes.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    outcomes
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One outcome of many: what can be repeated comes first, since refused events stay refused.
+fn summed(message: &Message, outcomes: &[Option<Outcome>]) -> Sent {
+    let told = outcomes
+        .iter()
+        .take_while(|outcome| **outcome == Some(Outcome::Delivered))
+        .count();
+    let count = outcomes.len();
+    let first = |wanted: fn(&Outcome) -> bool| {
+        outcomes
+            .iter()
+            .zip(&message.nodes)
+            .find_map(|(outcome, node)| Some((outcome.as_ref().filter(|o| wanted(o))?, node)))
+    };
+    let failed = first(|outcome| matches!(outcome, Outcome::Retry { .. }))
+        .or_else(|| first(|outcome| matches!(outcome, Outcome::Permanent { .. })));
+    let outcome = match failed {
+        None => Outcome::Delivered,
+        Some((outcome, node)) => {
+            let done = outcomes
+                .iter()
+                .filter(|outcome| **outcome == Some(Outcome::Delivered))
+                .count();
+            let described = |reason: &str| {
+                format!("{done} of {count} events accepted; {}: {reason}", node.name)
+            };
+            match outcome.clone() {
+                Outcome::Delivered => Outcome::Delivered,
+                Outcome::Retry { reason, after } => Outcome::Retry {
+                    reason: described(&reason),
+                    after,
+                },
+                Outcome::Permanent { reason } => Outcome::Permanent {
+                    reason: described(&reason),
+                },
+            }
+        }
+    };
+    Sent {
+        outcome,
+        told,
         notes: Vec::new(),
     }
 }

@@ -26,6 +26,7 @@ A scenario is a YAML file. Times count from its start; durations are written as 
   config       what stands in config.json
   rules        objects, {name, spec}, or {file: rules.yaml}, beside the scenario
   templates    {file: templates.yaml}: checked, and otherwise not used
+  recoveryManager  true: it runs beside the controller
   nodes        {name, count, labels, annotations, taints, unschedulable, conditions}
                with count, {i} in the name is the number, {i:03} with zeros; a condition is a status,
                or statuses by time: {0s: \"True\", 5m: \"Unknown\"}
@@ -37,12 +38,14 @@ A scenario is a YAML file. Times count from its start; durations are written as 
                NaN | Inf, separated by spaces; the last one lasts
   events       {at, note, and what happens}: patchNode {name, labels, annotations, addTaints, removeTaints,
                unschedulable, conditions}, addNode, deleteNode, replaceNode, editRule {name, spec}, addRule,
-               disableRule, enableRule, deleteRule, configure {…}, prometheus: up|down, budget {name, allowed},
+               disableRule, enableRule, deleteRule, configure {…}, prometheus: up|down, controller: up|down,
+               budget {name, allowed},
                wipeState: true, losePatches: true|false, delaySnapshots: TICKS,
                hideRules: true|false (snapshots lack them)
   expect       {at, from, rule, node, and what is expected}: phase (Healthy, Pending, Triggered, Recovering),
                guard (none, paused, dryRun, ignored, controlPlane, maxNodes), taints, noTaints, labels and
-               annotations (null: absent), unschedulable, evicted (a number, or namespace/name), alerts and patches
+               annotations (null: absent), unschedulable, evicted (a number, or namespace/name), held (the most nodes
+               at once with a taint or a cordon of ours), alerts and patches
                (a number, \">=2\", {type, count}, {kind, count}), status {phase, triggeredNodes, conditions, …}
 
 What is counted is counted from `from` (the start) to `at`. Taints are written as kubectl does: key=value:Effect.

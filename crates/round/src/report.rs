@@ -1,6 +1,6 @@
 //! Logs and Events: what happened, for people.
 
-use ng_config::{Loaded, State};
+use ng_config::{Config, Issue, Loaded, State};
 use ng_engine::plan::{Decision, Happening, Input, Seen};
 use ng_engine::spec::{API_VERSION, RULE_KIND};
 use ng_engine::time::Time;
@@ -16,8 +16,11 @@ use crate::tick::Desk;
 /// Events written by one run at most. What goes beyond is in log and status; 2,000 Events at once load etcd.
 pub(crate) const MAX_EVENTS: usize = 500;
 
+/// The name of the `ConfigMap` that holds the configuration.
+pub const CONFIG_MAP: &str = "nodeguardian-config";
+
 /// Sets level and format as configured.
-pub(crate) fn apply_log_settings(log: &Logger, settings: &ng_config::Log) {
+pub fn apply_log_settings(log: &Logger, settings: &ng_config::Log) {
     if let Ok(level) = settings.level.as_str().parse::<Level>() {
         log.set_level(level);
     }
@@ -28,7 +31,7 @@ pub(crate) fn apply_log_settings(log: &Logger, settings: &ng_config::Log) {
 }
 
 /// Says what is wrong with the configuration, and what is used instead.
-pub(crate) fn configuration(log: &Logger, loaded: &Loaded) {
+pub fn configuration(log: &Logger, loaded: &Loaded) {
     for warning in &loaded.warnings {
         log.warn("configuration", &[("problem", Field::Shown(warning))]);
     }
@@ -46,53 +49,86 @@ pub(crate) fn configuration(log: &Logger, loaded: &Loaded) {
     }
 }
 
-/// The Event about an invalid configuration: at once for each different set of errors, and again every hour, as
-/// Events live for an hour. It regards the `ConfigMap` in our namespace.
+/// The note with the errors that the last Event of a round told.
+const TOLD: &str = "controller/config-invalid";
+
+/// The note with the errors that the config-loader told last, when they were applied. A round that finds the same ones
+/// mounted a minute later need not tell them again.
+pub const TOLD_WHEN_APPLIED: &str = "config-loader/told";
+
+/// What a note says of errors that are told now.
+pub fn told_now(errors: &str, now: Time) -> String {
+    format!("{} {errors}", now.millis())
+}
+
+/// The errors that a note says were told.
+pub fn told(note: &str) -> &str {
+    note.split_once(' ').map_or("", |(_, errors)| errors)
+}
+
+/// Whether a note says that these errors were told, and that their Event is still there: Events live for an hour.
+fn is_told(note: Option<&str>, errors: &str, now: Time) -> bool {
+    const HOUR: i64 = 3_600_000;
+    let at = |note: &str| note.split_once(' ')?.0.parse().ok();
+    note.is_some_and(|note| {
+        let age = at(note).map(|at: i64| now.millis().saturating_sub(at));
+        told(note) == errors && age.is_some_and(|age| (0..HOUR).contains(&age))
+    })
+}
+
+/// Errors in one line.
+pub fn in_one_line(errors: &[Issue]) -> String {
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+/// The Event about an invalid configuration: at once for each different set of errors, and again every hour. Errors
+/// that the config-loader has told are not told again within that hour.
 pub(crate) fn configuration_event(
     loaded: &Loaded,
     desk: &Desk<'_>,
 ) -> anyhow::Result<Option<PatchOperation>> {
-    const TOLD: &str = "controller/config-invalid";
-    const HOUR: i64 = 3_600_000;
     let State::Fallback { errors, .. } = &loaded.state else {
         return Ok(None);
     };
-    let text = errors
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ");
-    let told = format!("{} {text}", desk.now.millis() / HOUR);
+    let text = in_one_line(errors);
     let mut store = Store::open(desk.state_dir, desk.now)?.store;
-    if store.note(TOLD)?.as_deref() == Some(told.as_str()) {
-        return Ok(None);
+    for key in [TOLD, TOLD_WHEN_APPLIED] {
+        if is_told(store.note(key)?.as_deref(), &text, desk.now) {
+            return Ok(None);
+        }
     }
     let mut transaction = store.begin()?;
-    transaction.set_note(TOLD, Some(&told))?;
+    transaction.set_note(TOLD, Some(&told_now(&text, desk.now)))?;
     transaction.commit()?;
-    let namespace = loaded
-        .config
+    let message = format!("going on with the last valid configuration: {text}");
+    configuration_notice(&loaded.config, "ConfigInvalid", &message, desk.now).map(Some)
+}
+
+/// An Event about the configuration. It regards the `ConfigMap` in our namespace.
+pub fn configuration_notice(
+    config: &Config,
+    reason: &'static str,
+    message: &str,
+    at: Time,
+) -> anyhow::Result<PatchOperation> {
+    let namespace = config
         .namespace
         .as_ref()
         .map_or("default", |name| name.as_str());
     let regarding = json!({
-        "apiVersion": "v1", "kind": "ConfigMap", "name": "nodeguardian-config", "namespace": namespace,
+        "apiVersion": "v1", "kind": "ConfigMap", "name": CONFIG_MAP, "namespace": namespace,
     });
     let notice = Notice {
-        reason: "ConfigInvalid",
+        reason,
         rule: "",
         rule_uid: "",
         node: "",
         node_uid: "",
         message: String::new(),
-        at: desk.now,
+        at,
     };
-    event(
-        &notice,
-        &regarding,
-        &format!("going on with the last valid configuration: {text}"),
-    )
-    .map(Some)
+    event(&notice, &regarding, message)
 }
 
 /// Logs how an eviction or drain ended.
@@ -292,10 +328,9 @@ fn event(
         .iter()
         .take(8)
         .fold(0_u64, |name, byte| name << 8 | u64::from(*byte));
-    let kind = if notice.reason == "RuleRecovered" {
-        "Normal"
-    } else {
-        "Warning"
+    let kind = match notice.reason {
+        "RuleRecovered" | "ConfigValid" => "Normal",
+        _ => "Warning",
     };
     Ok(PatchOperation::create_if_not_exists(json!({
         "apiVersion": "v1",
@@ -324,5 +359,28 @@ fn clip(message: &str) -> &str {
     {
         Some(at) if message.len() > LIMIT => &message[..at],
         _ => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_again_when_they_differ_or_an_hour_has_passed() {
+        let at = |seconds: i64| Time::from_millis(seconds * 1_000);
+        let note = told_now("a; b", at(10_000));
+        for (note, errors, now, expected) in [
+            (Some(note.as_str()), "a; b", 10_060, true),
+            (Some(note.as_str()), "a; b", 13_599, true),
+            (Some(note.as_str()), "a; b", 13_600, false),
+            (Some(note.as_str()), "a", 10_060, false),
+            (Some(note.as_str()), "a; b", 9_999, false),
+            (None, "a; b", 10_060, false),
+            (Some("soon a; b"), "a; b", 10_060, false),
+        ] {
+            assert_eq!(is_told(note, errors, at(now)), expected, "{note:?} {now}");
+        }
+        assert_eq!(told(&note), "a; b");
     }
 }

@@ -1,22 +1,200 @@
 //! Delivers the alerts of the outbox.
+//!
+//! ```text
+//! tick ─▶ delivery: admit ─▶ plan, claim ─▶ courier: compose, send (a thread a receiver) ─▶ settle
+//! templates ─▶ remembered in the state, told in their status
+//! ```
+//!
+//! What goes out when is decided in `ng-delivery`, what it says in `ng-notify`; this puts them together.
+//!
+//! - `bindings`: what the hook listens to; `templates`: the `AlertTemplate`s
+//! - [`delivery`]: one run; [`courier`]: the threads that send; `words`: what is added to a message
+//! - `cli`: arguments; `outbox`: the command of that name; [`commands`]: the other commands; [`pods`]: the largest pods
 
+mod bindings;
+pub mod chance;
+mod cli;
 pub mod commands;
+pub mod courier;
+pub mod delivery;
+mod gauges;
+mod outbox;
 pub mod pods;
+mod templates;
+mod words;
 
-use ng_hook::{Hook, HookConfig, Report, Run};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use ng_config::{Config, Loaded, Sources, State};
+use ng_engine::time::Time;
+use ng_hook::log::{Format, Level, Output, Value};
+use ng_hook::{Env, Hook, Logger, Report, Retry, Run};
+use ng_state::{Notice, Store};
+
+use bindings::{Reasons, Snapshot};
+use chance::Chance;
+use courier::Shared;
+use delivery::{Clock, Desk};
+
+pub use cli::commands as run_command;
+pub use templates::Templates;
 
 /// The hook for `main`.
 pub const HOOK: Hook = Hook {
     name: "alert-manager",
     about: "Delivers the alerts of the outbox",
-    bindings,
+    bindings: bindings::bindings,
     handle,
 };
 
-fn bindings() -> HookConfig {
-    HookConfig::default()
+/// The time that a run takes for sending: with some seconds for the rest it stays below the limit of a run.
+const SENDING: Duration = Duration::from_secs(18);
+
+/// Reads the mounted configuration; whatever is wrong with it, there is one to run on.
+pub fn load_config(env: &Env) -> Loaded {
+    ng_config::load(&Sources {
+        config_dir: env.config_dir().to_path_buf(),
+        secrets_dir: env.secrets_dir().to_path_buf(),
+        state_dir: env.state_dir().to_path_buf(),
+        env: env.variables(),
+    })
 }
 
-fn handle(_run: &Run) -> anyhow::Result<Report> {
-    Ok(Report::default())
+fn handle(run: &Run) -> anyhow::Result<Report> {
+    let reasons = Reasons::of(run)?;
+    let mut report = Report::default();
+    if reasons.templates {
+        // Never a failure: a Synchronization that fails holds up every hook.
+        if let Err(error) = see_templates(run, &mut report) {
+            report.fail(
+                error.context("cannot take over the templates"),
+                Retry::Useless,
+            );
+        }
+    }
+    if reasons.delivery {
+        let mut store = open(run)?;
+        let now = Time::from(run.now);
+        // A run with nothing to send does not even read the configuration.
+        if store.has_work(now)? || delivery::is_clearing_overdue(&store, now)? {
+            deliver(run, &mut store, &mut report)?;
+        }
+        report.metrics.push(gauges::outbox(&store, now)?);
+    }
+    Ok(report)
+}
+
+fn open(run: &Run) -> anyhow::Result<Store> {
+    let opened =
+        Store::open(run.env.state_dir(), Time::from(run.now)).context("cannot open the state")?;
+    if let Some(Notice::SetAside { path, reason, .. }) = &opened.notice {
+        let path = path.display().to_string();
+        run.log.error(
+            "the state was damaged, and alerts that were not sent are lost",
+            &[("set_aside", (&path).into()), ("reason", reason.into())],
+        );
+    }
+    Ok(opened.store)
+}
+
+fn deliver(run: &Run, store: &mut Store, report: &mut Report) -> anyhow::Result<()> {
+    let loaded = load_config(&run.env);
+    apply_log_settings(&run.log, &loaded.config.log);
+    say_what_is_used(&run.log, &loaded);
+    let config = Arc::new(loaded.config);
+    let alerts = alert_logger(run, &config);
+    let started = Instant::now();
+    let desk = Desk {
+        config: &config,
+        log: &run.log,
+        alerts: &alerts,
+        clock: Clock {
+            base: Time::from(run.now),
+            started: run.env.now()?.is_none().then_some(started),
+        },
+        deadline: run.deadline.min(started + SENDING),
+        step: &|_| {},
+    };
+    let share = |store: &mut Store| share(run, &config, store, report);
+    delivery::deliver(store, &desk, &mut Chance::from_process(), share)?;
+    delivery::clear_up(store, &desk)
+}
+
+/// What the threads share. The templates come with the contexts; without them, those last seen do.
+fn share(
+    run: &Run,
+    config: &Arc<Config>,
+    store: &mut Store,
+    report: &mut Report,
+) -> anyhow::Result<Shared> {
+    let snapshot = Snapshot::of(run)?;
+    take_over(run, config, &snapshot, (store, report))?;
+    Ok(Shared {
+        config: Arc::clone(config),
+        env: run.env.clone(),
+        templates: Templates::remembered(store)?,
+    })
+}
+
+fn see_templates(run: &Run, report: &mut Report) -> anyhow::Result<()> {
+    let loaded = load_config(&run.env);
+    apply_log_settings(&run.log, &loaded.config.log);
+    let snapshot = Snapshot::of(run)?;
+    let mut store = open(run)?;
+    take_over(run, &loaded.config, &snapshot, (&mut store, report))
+}
+
+fn take_over(
+    run: &Run,
+    config: &Config,
+    snapshot: &Snapshot<'_>,
+    (store, report): (&mut Store, &mut Report),
+) -> anyhow::Result<()> {
+    let desk = templates::Desk {
+        config,
+        log: &run.log,
+        now: Time::from(run.now),
+    };
+    let patches = templates::take_over(snapshot, store, &desk)?;
+    report.patches.extend(patches);
+    Ok(())
+}
+
+/// The log of the `log` channel: an alert is told whatever level is configured for our own records.
+fn alert_logger(run: &Run, config: &Config) -> Logger {
+    let output = match run.env.patch_path() {
+        Some(_) => Output::Stdout,
+        None => Output::Stderr,
+    };
+    let logger = Logger::new(output, run.now);
+    apply_log_settings(&logger, &config.log);
+    logger.set_level(Level::Trace);
+    logger
+}
+
+/// Sets level and format as configured.
+fn apply_log_settings(log: &Logger, settings: &ng_config::Log) {
+    if let Ok(level) = settings.level.as_str().parse::<Level>() {
+        log.set_level(level);
+    }
+    log.set_format(match settings.format {
+        ng_config::LogFormat::Json => Format::Json,
+        ng_config::LogFormat::Text => Format::Text,
+    });
+}
+
+/// Says when the mounted configuration is not the one in use; what is wrong with it in full is told by the
+/// config-loader.
+fn say_what_is_used(log: &Logger, loaded: &Loaded) {
+    if let State::Fallback { errors, used } = &loaded.state {
+        let used = format!("{used:?}");
+        for error in errors {
+            log.warn(
+                "invalid configuration",
+                &[("problem", Value::Shown(error)), ("used", (&used).into())],
+            );
+        }
+    }
 }

@@ -1,19 +1,25 @@
-//! Validates and publishes the configuration.
+//! Validates and publishes the configuration: a hook that watches the `ConfigMap`, and a command.
 
-use ng_hook::{Hook, HookConfig, Report, Run};
+mod commands;
+mod watch;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use ng_hook::Hook;
 
 /// The hook for `main`.
 pub const HOOK: Hook = Hook {
-    name: "config-loader",
-    about: "Validates and publishes the configuration",
-    bindings,
-    handle,
+    name: NAME,
+    about: ABOUT,
+    bindings: watch::bindings,
+    handle: watch::handle,
 };
 
-fn bindings() -> HookConfig {
-    HookConfig::default()
-}
+const NAME: &str = "config-loader";
+const ABOUT: &str = "Validates and publishes the configuration";
 
-fn handle(_run: &Run) -> anyhow::Result<Report> {
-    Ok(Report::default())
+/// What the program does as a command.
+pub fn commands(arguments: Vec<OsString>) -> ExitCode {
+    commands::main(arguments)
 }

@@ -6,9 +6,12 @@ mod typed;
 mod yaml;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::issue::Issue;
+use crate::key::secret_file;
 use crate::resolve::{File, Inputs, parse, resolve};
+use crate::secret::Secret;
 use crate::tree::{Format, Map, Node};
 
 pub(crate) use path::Step;
@@ -94,6 +97,50 @@ pub fn set(inputs: &Inputs<'_>, path: &Path, text: &str) -> Result<Edited, EditE
     } else {
         Err(EditError::Invalid(added))
     }
+}
+
+/// The text of a file with its secrets taken out, and the Secret files that hold them instead.
+pub fn split_secrets(file: &File<'_>) -> Result<(String, BTreeMap<String, Secret>), EditError> {
+    let mut text = file.text.to_owned();
+    let mut secrets = BTreeMap::new();
+    let settings = resolve(&Inputs::default()).entries;
+    for entry in settings
+        .iter()
+        .filter(|entry| (entry.schema)()["writeOnly"] == true)
+    {
+        let Ok(path) = entry.path.parse::<Path>() else {
+            continue;
+        };
+        let current = File {
+            text: &text,
+            ..*file
+        };
+        let mut wanted = Node::Map(parse(&current).map_err(EditError::Syntax)?);
+        let (held, blank) = match find(&wanted, path.steps()) {
+            Some(Node::Text(held)) if !held.is_empty() => (held.to_string(), Node::Text("".into())),
+            Some(Node::Map(Map(lines))) if !lines.is_empty() => {
+                (header_lines(lines), Node::Map(Map::default()))
+            }
+            _ => continue,
+        };
+        put(&mut wanted, &path, blank.clone())?;
+        text = write(&current, &path, &blank, &wanted).0;
+        let (section, key) = entry.path.split_once('.').unwrap_or(("", &entry.path));
+        let name = entry
+            .secret_file
+            .map_or_else(|| secret_file(section, key), str::to_owned);
+        secrets.insert(name, Secret::new(held));
+    }
+    Ok((text, secrets))
+}
+
+/// Headers as a Secret file has them.
+fn header_lines(entries: &[(Cow<'_, str>, Node<'_>)]) -> String {
+    let line = |(name, value): &(Cow<'_, str>, Node<'_>)| match value {
+        Node::Text(text) => format!("{name}: {text}\n"),
+        other => format!("{name}: {}\n", other.to_json()),
+    };
+    entries.iter().map(line).collect()
 }
 
 /// The new text, and whether all of it was printed anew. What an edit in place gives is read again and believed only

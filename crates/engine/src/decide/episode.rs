@@ -1,5 +1,6 @@
 //! The phases of a node under a rule: healthy, pending, triggered, recovering, healthy again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::bits::Bits;
@@ -52,7 +53,7 @@ pub(super) fn evaluate(
         turn,
         plan,
     };
-    run.advance_records(remembered, &scope);
+    run.advance_records(remembered, ledgers, &scope);
     run.trigger_new(remembered);
     let evaluated = run.summary(&scope, remembered);
     bookkeep(remembered, due, &evaluated, world.inputs.now);
@@ -64,7 +65,7 @@ fn scope(
     rule: &Rule,
     remembered: &RuleHistory,
     selected: &Bits,
-    ledgers: &std::collections::BTreeMap<String, Ledger>,
+    ledgers: &BTreeMap<String, Ledger>,
     world: &World<'_>,
 ) -> Bits {
     let mut scope = selected.clone();
@@ -172,7 +173,12 @@ struct Run<'run, 'a> {
 
 impl Run<'_, '_> {
     /// Moves every remembered node on.
-    fn advance_records(&mut self, remembered: &mut RuleHistory, scope: &Bits) {
+    fn advance_records(
+        &mut self,
+        remembered: &mut RuleHistory,
+        ledgers: &BTreeMap<String, Ledger>,
+        scope: &Bits,
+    ) {
         let rule = self.due.rule;
         let now = self.scene.now;
         for (name, record) in &mut remembered.records {
@@ -213,9 +219,11 @@ impl Run<'_, '_> {
         let keep = rule.cooldown.max(rule.recovery_cooldown);
         // A status that shows up late must not begin again what has ended since the rebuild.
         let settling = remembered.summary.settling(now).is_some();
-        remembered.records.retain(|_, record| {
+        remembered.records.retain(|name, record| {
             let ended = record.recovered_at.unwrap_or(record.acted_at);
-            record.is_active() || settling || now.since(ended.max(record.acted_at)) < keep
+            let rests = settling || now.since(ended.max(record.acted_at)) < keep;
+            // The record is what publishes that a mark of ours has to go.
+            record.is_active() || rests || ledgers.get(name).is_some_and(Ledger::is_leaving)
         });
     }
 

@@ -4,9 +4,8 @@
 //! still wants stays, and one that we did not set is never touched.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use crate::history::{Guard, History, Ledger, Mark, MarkKey, Owned, Sight};
+use crate::history::{Guard, History, LINGER, Ledger, Mark, MarkKey, Owned, Sight};
 use crate::node::Nodes;
 use crate::plan::{NodeChange, Plan};
 use crate::rule::Action;
@@ -14,9 +13,6 @@ use crate::time::Time;
 
 use super::notices::metrics_of;
 use super::{Due, Facts, Place, Turn, World};
-
-/// How long a mark that was given up before it was seen on its node is watched: its write can still land.
-pub(super) const LINGER: Duration = Duration::from_mins(1);
 
 /// The marks that a rule's actions put on a node, with rendered values.
 pub(super) fn render(due: &Due<'_>, node: usize, world: &World<'_>) -> Vec<Mark> {
@@ -78,6 +74,27 @@ pub(crate) fn stands<'a>(nodes: &'a Nodes, node: usize, key: &MarkKey) -> Option
         MarkKey::Annotation { key } => nodes.annotation(node, key),
         MarkKey::Cordon => nodes.is_unschedulable(node).then_some(""),
     }
+}
+
+/// What may land on a node that took the place of another one: labels and annotations are set whatever the UID, so a
+/// write that was under way reaches the new node. It is taken off again where it shows up.
+pub(super) fn follow(ledger: &mut Ledger, node: usize, nodes: &Nodes, now: Time) {
+    nodes.uid(node).clone_into(&mut ledger.uid);
+    ledger.absent = None;
+    ledger.marks.retain_mut(|owned| {
+        let value = Some(owned.mark.value.as_str());
+        let here = stands(nodes, node, &owned.mark.key);
+        if here != value {
+            owned.previous = here.map(str::to_owned);
+        }
+        let may_come = owned.may_come();
+        owned.leaving = Some(now);
+        owned.shown = None;
+        match owned.mark.key {
+            MarkKey::Label { .. } | MarkKey::Annotation { .. } => may_come,
+            MarkKey::Taint { .. } | MarkKey::Cordon => false,
+        }
+    });
 }
 
 /// Brings the ledgers up to date and plans the writes. While paused nothing is written, and what is given up is
@@ -204,7 +221,7 @@ impl Balance<'_> {
         // Looked at before new values are taken in: what stands is compared with what was wanted until now.
         let owned = self.ledger.marks.iter_mut();
         let sights: Vec<Sight> = owned
-            .map(|owned| owned.look(stands(nodes, node, &owned.mark.key)))
+            .map(|owned| owned.look(stands(nodes, node, &owned.mark.key), now))
             .collect();
         let mut sights = sights.into_iter();
         let set: Vec<Mark> = desired
@@ -266,18 +283,12 @@ impl Balance<'_> {
         match entry {
             Some(owned) => {
                 owned.leaving = None;
-                let earlier = std::mem::replace(&mut owned.mark.value, mark.value.clone());
-                if earlier != mark.value {
-                    // Written, but not seen yet: should the new value get lost, this one stands.
-                    owned.shown.get_or_insert(earlier);
-                }
+                owned.change(&mark.value, self.now);
             }
-            None if lacks => self.ledger.marks.push(Owned {
-                mark: mark.clone(),
-                previous: stands.map(str::to_owned),
-                leaving: None,
-                shown: None,
-            }),
+            None if lacks => {
+                let previous = stands.map(str::to_owned);
+                self.ledger.marks.push(Owned::new(mark.clone(), previous));
+            }
             None => {}
         }
         lacks

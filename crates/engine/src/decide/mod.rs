@@ -221,9 +221,14 @@ fn forget(history: &mut History, world: &World<'_>, plan: &mut Plan) {
             kept
         });
     }
-    history
-        .ledgers
-        .retain(|name, ledger| same(name, &ledger.uid).keeps(&mut ledger.absent, now));
+    history.ledgers.retain(|name, ledger| {
+        let presence = same(name, &ledger.uid);
+        if let (Presence::Replaced, Some(node)) = (&presence, world.positions.get(name.as_str())) {
+            marks::follow(ledger, *node, nodes, now);
+            return !ledger.marks.is_empty();
+        }
+        presence.keeps(&mut ledger.absent, now)
+    });
 }
 
 /// How a remembered node stands in the snapshot.

@@ -83,6 +83,9 @@ pub struct NodeDetail {
     /// When the actions last ran.
     #[serde(default, with = "rfc3339", skip_serializing_if = "Option::is_none")]
     pub acted_at: Option<Time>,
+    /// When it recovered last.
+    #[serde(default, with = "rfc3339", skip_serializing_if = "Option::is_none")]
+    pub recovered_at: Option<Time>,
     /// How often the actions ran again.
     #[serde(default)]
     pub repeats: u32,
@@ -107,6 +110,8 @@ pub enum NodePhase {
     Triggered,
     /// Its recovery has begun.
     Recovering,
+    /// It has recovered: cooldowns may still run, and marks may still have to go.
+    Recovered,
 }
 
 /// What holds back the disruptive actions.
@@ -152,6 +157,12 @@ pub struct OwnedMark {
     /// The value that stood there before; absent: there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
+    /// The earlier value that the node still showed, where it was another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
+    /// Whether it is being removed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaving: bool,
 }
 
 /// What a mark is.

@@ -12,7 +12,7 @@ use crate::history::{
 };
 use crate::node::Nodes;
 use crate::rule::TaintEffect;
-use crate::spec::{MarkKind, NodeDetail, OwnedMark, RuleStatus};
+use crate::spec::{MarkKind, NodeDetail, NodePhase, OwnedMark, RuleStatus};
 use crate::time::Time;
 
 /// How long after a rebuild statuses of the time before may still show up. Snapshots lag by seconds.
@@ -48,13 +48,7 @@ pub fn restore(history: &mut History, rule: &str, uid: &str, status: &RuleStatus
         let owned: Vec<Owned> = detail
             .owned
             .iter()
-            .filter_map(owned_mark)
-            .map(|owned| Owned {
-                // A rule that was not due when another one handed it the mark still publishes the other's value as
-                // ours; its own is ours as well, and may be what stands.
-                shown: wanted_instead(detail, &owned.mark),
-                ..owned
-            })
+            .filter_map(|owned| owned_mark(owned, detail))
             .collect();
         if !owned.is_empty() {
             let ledger = history.ledgers.entry(detail.name.clone()).or_default();
@@ -113,15 +107,20 @@ pub fn learn(history: &mut History, late: &[(&str, RuleStatus)], nodes: &Nodes) 
             else {
                 continue;
             };
-            let leaving = match learn_episode(remembered, detail) {
-                Episode::Under => None,
-                Episode::Over => Some(rebuilt),
-            };
+            let episode = learn_episode(remembered, detail);
             let ledger = history.ledgers.entry(detail.name.clone()).or_default();
             detail.uid.clone_into(&mut ledger.uid);
-            for found in detail.owned.iter().filter_map(owned_mark) {
+            for found in detail
+                .owned
+                .iter()
+                .filter_map(|owned| owned_mark(owned, detail))
+            {
                 let here = stands(nodes, node, &found.mark.key);
                 let stands = here == Some(found.mark.value.as_str());
+                let leaving = match episode {
+                    Episode::Under => found.leaving,
+                    Episode::Over => Some(rebuilt),
+                };
                 learn_mark(ledger, Owned { leaving, ..found }, stands);
             }
             if ledger.marks.is_empty() {
@@ -140,6 +139,14 @@ enum Episode {
 /// Begins an episode that was forgotten, unless it has ended since.
 fn learn_episode(remembered: &mut RuleHistory, detail: &NodeDetail) -> Episode {
     let triggered_at = detail.triggered_at.unwrap_or(Time::from_millis(0));
+    if detail.phase == NodePhase::Recovered {
+        let known = remembered
+            .records
+            .entry(detail.name.clone())
+            .or_insert_with(|| record(detail, triggered_at));
+        known.recovered_at = known.recovered_at.max(detail.recovered_at);
+        return Episode::Over;
+    }
     match remembered.records.get_mut(&detail.name) {
         Some(known) if known.is_active() => {
             known.admitted |= detail.admitted;
@@ -179,15 +186,23 @@ fn learn_mark(ledger: &mut Ledger, found: Owned, stands: bool) {
     }
 }
 
-fn owned_mark(owned: &OwnedMark) -> Option<Owned> {
+fn owned_mark(owned: &OwnedMark, detail: &NodeDetail) -> Option<Owned> {
+    let mark = Mark {
+        key: key_of(owned.kind, &owned.key, owned.effect)?,
+        value: owned.value.clone(),
+    };
+    let told_at = detail.recovered_at.max(detail.acted_at);
     Some(Owned {
-        mark: Mark {
-            key: key_of(owned.kind, &owned.key, owned.effect)?,
-            value: owned.value.clone(),
-        },
-        previous: owned.previous.clone(),
-        leaving: None,
-        shown: None,
+        leaving: owned
+            .leaving
+            .then_some(told_at.unwrap_or(Time::from_millis(0))),
+        // A rule that was not due when another one handed it the mark still publishes the other's value as ours; its
+        // own is ours as well, and may be what stands.
+        shown: owned
+            .shown
+            .clone()
+            .or_else(|| wanted_instead(detail, &mark)),
+        ..Owned::new(mark, owned.previous.clone())
     })
 }
 
@@ -203,11 +218,14 @@ fn wanted_instead(detail: &NodeDetail, owned: &Mark) -> Option<String> {
 fn record(detail: &NodeDetail, triggered_at: Time) -> NodeRecord {
     NodeRecord {
         uid: detail.uid.clone(),
-        phase: RecordPhase::Triggered,
+        phase: match detail.phase {
+            NodePhase::Triggered | NodePhase::Recovering => RecordPhase::Triggered,
+            NodePhase::Recovered => RecordPhase::Idle,
+        },
         triggered_at,
         acted_at: detail.acted_at.unwrap_or(triggered_at),
         repeats: detail.repeats,
-        recovered_at: None,
+        recovered_at: detail.recovered_at,
         recovery: Vec::new(),
         clear: None,
         marks: detail

@@ -157,6 +157,7 @@ fn rule_status() -> RuleStatus {
             phase: NodePhase::Triggered,
             triggered_at: now,
             acted_at: now,
+            recovered_at: now,
             repeats: 2,
             guard: Some(GuardDetail {
                 name: text("maxNodes"),
@@ -175,6 +176,8 @@ fn rule_status() -> RuleStatus {
                 value: text("true"),
                 effect: Some(TaintEffect::NoSchedule),
                 previous: Some(text("false")),
+                shown: Some(text("earlier")),
+                leaving: true,
             }],
         }],
     }

@@ -359,3 +359,29 @@ fn a_value_that_is_what_it_replaced_is_theirs_again() {
     assert!(story.after(30).changes.is_empty());
     assert!(story.history.ledgers.is_empty());
 }
+
+#[test]
+fn every_value_under_way_is_known_when_it_lands() {
+    // Snapshots are old, and the writes of repeats come or get lost: whichever value stands in the end is ours.
+    const STAMP: &str =
+        "conditions: [{metric: cpuLoadRatio, operator: '>', value: 1, duration: 0s}]
+actions: [{type: label, label: {labels: {at: '{{now}}'}}}]
+recoveryActions: [{type: removeLabel, label: {keys: [at]}}]
+monitoring: {cooldownPeriod: 10s, recoveryCooldownPeriod: 0s}";
+    for landing in 0..5 {
+        let mut story = Story::new(["n1"]).rule("stamp", STAMP);
+        story.lag = 4;
+        story.load("n1", 2.0);
+        for run in 0..5 {
+            story.lose = run != landing;
+            story.after(10);
+        }
+        story.lose = true;
+        story.load("n1", 0.0);
+        story.after(10);
+        story.lose = false;
+        story.repeat(8, 10);
+        assert!(story.marks().is_empty(), "{landing}: {:?}", story.marks());
+        assert!(story.repeat(3, 30).changes.is_empty());
+    }
+}

@@ -8,6 +8,10 @@ actions:
   - {type: alert, alert: {channels: [log]}}
 recoveryActions: [{type: uncordon}]";
 
+const LABELS: &str = "conditions: [{metric: cpuLoadRatio, operator: '>', value: 1, duration: 0s}]
+actions: [{type: label, label: {labels: {state: ours}}}]
+recoveryActions: [{type: removeLabel, label: {keys: [state]}}]";
+
 fn triggered() -> Story {
     let mut story = Story::new(["n1", "n2"]).rule("hot", RULE);
     story.load("n1", 2.0);
@@ -121,4 +125,27 @@ fn a_rule_deleted_while_its_node_is_missing_waits_for_it() {
     story.cluster.nodes.insert("n1".to_owned(), missing);
     story.after(30);
     assert!(story.marks().is_empty());
+}
+
+#[test]
+fn a_label_that_lands_on_a_new_node_of_the_same_name_is_taken_off() {
+    for (late, expected) in [(true, 1), (false, 0)] {
+        let mut story = Story::new(["n1"]).rule("hot", LABELS);
+        story.node("n1").label("state", "theirs");
+        story.load("n1", 2.0);
+        story.after(30);
+        assert_eq!(story.marks(), ["n1 state=ours"]);
+        if !late {
+            story.after(30);
+        }
+        // The write under way, or a node that its owner labels so.
+        story.node("n1").uid = "another".to_owned();
+        story.load("n1", 0.0);
+        let plan = story.after(30);
+        assert_eq!(plan.changes.len(), expected);
+        let value = if late { "theirs" } else { "ours" };
+        assert_eq!(story.marks(), [format!("n1 state={value}")]);
+        assert!(story.repeat(3, 30).changes.is_empty());
+        assert!(story.history.ledgers.is_empty());
+    }
 }

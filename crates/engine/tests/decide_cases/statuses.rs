@@ -176,7 +176,11 @@ fn a_disabled_rule_is_inactive() {
     story.after(30);
     let status = story.status("hot", None);
     assert_eq!(status.phase, Some(Phase::Inactive));
-    assert!(status.triggered_nodes.is_empty() && status.nodes.is_empty());
+    assert!(status.triggered_nodes.is_empty());
+    let leaving = status.nodes.iter().flat_map(|detail| &detail.owned);
+    assert!(leaving.clone().count() > 0 && leaving.clone().all(|owned| owned.leaving));
+    story.after(30);
+    assert!(story.status("hot", None).nodes.is_empty(), "they are gone");
     assert_eq!(condition(&status, "Ready"), (NodeStatus::False, "Disabled"));
 }
 
@@ -312,4 +316,87 @@ fn a_late_status_does_not_begin_again_what_has_ended() {
     assert!(!story.is_triggered("hot", "n1"));
     assert!(story.after(10).changes.is_empty());
     assert_eq!(story.marks(), before);
+}
+
+/// A rule with cooldowns, whose label carries the time.
+fn resting() -> Story {
+    let rule = RULE.replace(
+        "recoveryConditions: [{metric: cpuLoadRatio, operator: '<', value: 1, duration: 60s}]",
+        "monitoring: {cooldownPeriod: 5m, recoveryCooldownPeriod: 3m}",
+    );
+    let mut story = Story::new(["n1", "n2"]).rule("hot", &rule);
+    story.load("n2", 0.0);
+    story
+}
+
+#[test]
+fn a_rebuild_keeps_the_cooldowns_of_recovered_nodes() {
+    let mut story = resting();
+    // Triggered at 30s and recovered at 60s: no trigger before 5m30s, and no recovery before 4m.
+    for value in [2.0, 0.0, 2.0] {
+        story.load("n1", value);
+        story.after(30);
+    }
+    let published = story.status("hot", None);
+    assert_eq!(published.nodes[0].phase, NodePhase::Recovered);
+    story.rebuild();
+    story.repeat(7, 30);
+    assert!(!story.is_triggered("hot", "n1"), "the cooldown runs");
+    story.after(30);
+    assert!(story.is_triggered("hot", "n1"));
+    let record = story.record("hot", "n1").unwrap();
+    assert_eq!(
+        record.recovered_at,
+        Some(START.plus(Duration::from_secs(60)))
+    );
+}
+
+#[test]
+fn the_end_of_a_cooldown_is_not_worth_a_write() {
+    let mut story = resting();
+    for value in [2.0, 0.0, 0.0] {
+        story.load("n1", value);
+        story.after(30);
+    }
+    let published = story.status("hot", None);
+    assert_eq!(published.nodes.len(), 1);
+    for _ in 0..20 {
+        story.after(30);
+        assert_eq!(story.status("hot", Some(&published)), published);
+    }
+    assert!(
+        story.record("hot", "n1").is_none(),
+        "the cooldowns are over"
+    );
+    story.load("n2", 2.0);
+    story.after(30);
+    let names: Vec<String> = story
+        .status("hot", Some(&published))
+        .nodes
+        .into_iter()
+        .map(|detail| detail.name)
+        .collect();
+    assert_eq!(names, ["n2"]);
+}
+
+#[test]
+fn a_rebuild_takes_off_what_was_being_removed_or_outdated() {
+    // The removal gets lost, and the state with it; or the write of a repeat.
+    for seconds in [30, 330] {
+        let mut story = resting();
+        story.load("n1", 2.0);
+        story.repeat(2, 30);
+        story.lose = true;
+        if seconds == 30 {
+            story.load("n1", 0.0);
+        }
+        story.after(seconds);
+        assert!(!story.marks().is_empty());
+        story.rebuild();
+        story.lose = false;
+        story.load("n1", 0.0);
+        story.repeat(10, 30);
+        assert!(story.marks().is_empty(), "{seconds}: {:?}", story.marks());
+        assert!(story.after(30).changes.is_empty());
+    }
 }

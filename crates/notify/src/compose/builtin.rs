@@ -45,39 +45,32 @@ fn title(facts: &Facts<'_>, language: Language) -> String {
     title
 }
 
+/// What is told, in a word or two.
+const fn status(kind: AlertKind, language: Language) -> &'static str {
+    match kind {
+        AlertKind::Trigger => say(language, "triggered", "已触发"),
+        AlertKind::Repeat => say(language, "still triggered", "仍未恢复"),
+        AlertKind::Recovery => say(language, "recovered", "已恢复"),
+    }
+}
+
 /// Who did what, such as `node-1 triggered`.
 fn what_happened(facts: &Facts<'_>, language: Language) -> String {
     let first = facts.nodes.first().map_or("", |node| node.name.as_str());
     let total = facts.nodes.len();
+    let status = status(facts.kind, language);
+    // "worker-1 is still triggered", but "worker-1 triggered".
+    let verb = match (facts.kind, total > 1) {
+        (AlertKind::Repeat, false) => "is ",
+        (AlertKind::Repeat, true) => "are ",
+        (AlertKind::Trigger | AlertKind::Recovery, _) => "",
+    };
     match (language, total > 1) {
-        (Language::English, false) => {
-            let verb = match facts.kind {
-                AlertKind::Trigger => "triggered",
-                AlertKind::Repeat => "is still triggered",
-                AlertKind::Recovery => "recovered",
-            };
-            format!("{first} {verb}")
-        }
-        (Language::English, true) => {
-            let verb = match facts.kind {
-                AlertKind::Trigger => "triggered",
-                AlertKind::Repeat => "are still triggered",
-                AlertKind::Recovery => "recovered",
-            };
-            format!("{total} nodes {verb}, first {first}")
-        }
-        (Language::Chinese, many) => {
-            let verb = match facts.kind {
-                AlertKind::Trigger => "已触发",
-                AlertKind::Repeat => "仍未恢复",
-                AlertKind::Recovery => "已恢复",
-            };
-            if many {
-                format!("{total} 个节点{verb}，首个为 {first}")
-            } else {
-                format!("节点 {first} {verb}")
-            }
-        }
+        _ if total == 0 => status.to_owned(),
+        (Language::English, false) => format!("{first} {verb}{status}"),
+        (Language::English, true) => format!("{total} nodes {verb}{status}, first {first}"),
+        (Language::Chinese, false) => format!("节点 {first} {status}"),
+        (Language::Chinese, true) => format!("{total} 个节点{status}，首个为 {first}"),
     }
 }
 
@@ -95,7 +88,7 @@ fn summary(facts: &Facts<'_>, language: Language) -> String {
 }
 
 fn body(facts: &Facts<'_>, language: Language) -> String {
-    let mut text = title(facts, language) + "\n";
+    let mut text = String::new();
     let mut row = |name: &str, value: &str| {
         if !value.is_empty() {
             let colon = say(language, ": ", "：");
@@ -103,6 +96,13 @@ fn body(facts: &Facts<'_>, language: Language) -> String {
             let _ = writeln!(text, "{name}{colon}{value}");
         }
     };
+    row(
+        say(language, "Status", "状态"),
+        status(facts.kind, language),
+    );
+    if let [only] = facts.nodes.as_slice() {
+        row(say(language, "Node", "节点"), &only.name);
+    }
     row(say(language, "Rule", "规则"), &rule(facts, language));
     row(
         say(language, "Cluster", "集群"),
@@ -113,6 +113,7 @@ fn body(facts: &Facts<'_>, language: Language) -> String {
     row(say(language, "Since", "开始于"), &since(facts, language));
     match facts.nodes.as_slice() {
         [only] => one_node(&mut text, only, language),
+        [] => {}
         many => many_nodes(&mut text, many, language),
     }
     held_back(&mut text, facts, language);

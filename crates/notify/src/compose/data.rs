@@ -45,6 +45,7 @@ pub(super) fn of(facts: &Facts<'_>, variables: &Map<String, Value>, language: La
         "triggeredNodes": names,
         "nodes": listed,
         "total": total,
+        "more": total.saturating_sub(LISTED),
         "timestamp": facts.at.to_string(),
         "since": facts.since.to_string(),
         "elapsed": elapsed.as_secs(),

@@ -57,6 +57,8 @@ impl<'a> Facts<'a> {
             actions: alert.actions.clone(),
             top_pods: top_pods.get(*name).cloned().unwrap_or_default(),
         };
+        // A call by hand may tell of a rule alone.
+        newest.remove("");
         let nodes: Vec<NodeFacts> = newest.iter().map(of_node).collect();
         let group = group_fingerprint(cluster, rule);
         let kind = latest.map_or(AlertKind::Trigger, |alert| alert.kind);

@@ -126,6 +126,7 @@ pub(super) fn to_text(html: &str) -> String {
             out.push('\n');
         }
     }
+    out.truncate(out.trim_end().len());
     out
 }
 
@@ -150,25 +151,29 @@ fn end_line(text: &mut String) {
     }
 }
 
-/// Adds a text between tags. Its line breaks are spaces, as in HTML.
+/// Adds a text between tags. Line breaks are spaces, and several spaces are one, as in HTML.
 fn add(text: &mut String, part: &str) {
     let mut rest = part;
-    while let Some(at) = rest.find(['&', '\n', '\r']) {
-        text.push_str(&rest[..at]);
-        rest = &rest[at..];
+    while let Some(next) = rest.chars().next() {
         if let Some((character, length)) = reference(rest) {
             text.push(character);
             rest = &rest[length..];
             continue;
         }
-        text.push(if rest.starts_with('&') { '&' } else { ' ' });
-        rest = &rest[1..];
+        if !next.is_ascii_whitespace() {
+            text.push(next);
+        } else if !text.ends_with([' ', '\n']) {
+            text.push(' ');
+        }
+        rest = &rest[next.len_utf8()..];
     }
-    text.push_str(rest);
 }
 
 /// The character that a reference such as `&lt;` or `&#39;` at the start of the text means, and its length.
 fn reference(text: &str) -> Option<(char, usize)> {
+    if !text.starts_with('&') {
+        return None;
+    }
     let end = text.bytes().take(12).position(|byte| byte == b';')?;
     let name = text.get(1..end)?;
     let character = match name {
@@ -214,21 +219,22 @@ mod tests {
     #[test]
     fn text_of_html() {
         for (html, want) in [
-            (
-                "<p>a &lt;b&gt; &amp;amp; c</p><p>d</p>",
-                "a <b> &amp; c\nd\n",
-            ),
-            ("<ul><li>a</li><li>b</li></ul>", "- a\n- b\n"),
+            ("<p>a &lt;b&gt; &amp;amp; c</p><p>d</p>", "a <b> &amp; c\nd"),
+            ("<ul><li>a</li><li>b</li></ul>", "- a\n- b"),
             (
                 "<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>",
-                "a b\nc\n",
+                "a b\nc",
             ),
-            ("<style>p {color: red}</style><h1>x</h1>\ny", "x\ny\n"),
+            ("<style>p {color: red}</style><h1>x</h1>\ny", "x\ny"),
             (
                 "a&#39;b&#x4e2d;&nope;&#99999999;&",
-                "a'b中&nope;&#99999999;&\n",
+                "a'b中&nope;&#99999999;&",
             ),
-            ("a<br><br><br><br>b", "a\n\nb\n"),
+            (
+                "<ul>\n  <li>a</li>\n  <li>b  c</li>\n</ul>\n\n<p>d</p>",
+                "- a\n- b c\nd",
+            ),
+            ("a<br><br><br><br>b", "a\n\nb"),
             ("<script>alert(1)", ""),
         ] {
             assert_eq!(to_text(html), want, "{html}");

@@ -182,13 +182,13 @@ fn one_line(text: &str, most: usize) -> String {
     cut(&line, most)
 }
 
-/// Line breaks are `\n`, other control characters but the tab are gone, and nothing empty is at the end.
+/// Line breaks are `\n`, other control characters but the tab are gone, and no empty lines at the start and the end.
 fn plain(text: &str) -> String {
     let clean: String = text
         .chars()
         .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
         .collect();
-    clean.trim_end().to_owned()
+    clean.trim_end().trim_start_matches('\n').to_owned()
 }
 
 /// At most `most` characters; the last one says that more was there.

@@ -47,6 +47,8 @@ pub(crate) enum Check {
     EvictedCount(Count),
     /// Of a type, or of any.
     Alerts(Option<String>, Count),
+    /// The most nodes that carried a taint or a cordon of ours at once.
+    Held(Count),
     /// Of objects of a kind, or of any.
     Patches(Option<String>, Count),
     /// A field of the rule's status.
@@ -145,6 +147,7 @@ pub(super) const KEYS: &[&str] = &[
     "unschedulable",
     "evicted",
     "alerts",
+    "held",
     "patches",
     "status",
 ];
@@ -201,6 +204,7 @@ fn needs_node(check: &Check) -> bool {
         Check::Evicted(_)
         | Check::EvictedCount(_)
         | Check::Alerts(..)
+        | Check::Held(_)
         | Check::Patches(..)
         | Check::Status(..)
         | Check::StatusCondition(..) => false,
@@ -242,6 +246,8 @@ fn checks(fields: &Fields<'_>) -> Vec<Check> {
         let counted = counted(&doc, &["type", "count"], "type");
         checks.extend(counted.map(|(kind, count)| Check::Alerts(kind, count)));
     }
+    let held = fields.get("held").and_then(|doc| Count::read(&doc));
+    checks.extend(held.map(Check::Held));
     if let Some(doc) = fields.get("patches") {
         let counted = counted(&doc, &["kind", "count"], "kind");
         checks.extend(counted.map(|(kind, count)| Check::Patches(kind, count)));

@@ -37,6 +37,8 @@ pub(crate) enum Change {
     Configure(Value),
     /// Whether Prometheus answers.
     Prometheus(bool),
+    /// Whether the controller runs.
+    Controller(bool),
     /// Allowed disruptions of a budget.
     Budget(String, usize),
     /// The state directory is emptied.
@@ -102,6 +104,7 @@ pub(super) const KEYS: &[&str] = &[
     "deleteRule",
     "configure",
     "prometheus",
+    "controller",
     "budget",
     "wipeState",
     "losePatches",
@@ -166,11 +169,16 @@ fn changes(fields: &Fields<'_>, read: ReadFile<'_>) -> Vec<Change> {
     if let Some(doc) = fields.get("configure") {
         changes.push(Change::Configure(doc.value().clone()));
     }
-    if let Some(doc) = fields.get("prometheus") {
-        match doc.value().as_str() {
-            Some("up") => changes.push(Change::Prometheus(true)),
-            Some("down") => changes.push(Change::Prometheus(false)),
-            _ => doc.expected("\"up\" or \"down\""),
+    for (key, change) in [
+        ("prometheus", Change::Prometheus as fn(bool) -> Change),
+        ("controller", Change::Controller),
+    ] {
+        if let Some(doc) = fields.get(key) {
+            match doc.value().as_str() {
+                Some("up") => changes.push(change(true)),
+                Some("down") => changes.push(change(false)),
+                _ => doc.expected("\"up\" or \"down\""),
+            }
         }
     }
     changes.extend(fields.get("budget").and_then(|doc| budget(&doc)));

@@ -34,6 +34,7 @@ const KEYS: &[&str] = &[
     "config",
     "rules",
     "templates",
+    "recoveryManager",
     "nodes",
     "pods",
     "budgets",
@@ -52,6 +53,8 @@ pub(crate) struct Scenario {
     pub(crate) duration: Duration,
     pub(crate) config: Value,
     pub(crate) rules: Vec<Value>,
+    /// Whether the recovery-manager runs beside the controller.
+    pub(crate) recovery_manager: bool,
     pub(crate) nodes: Vec<Node>,
     pub(crate) pods: Vec<Pod>,
     pub(crate) budgets: Vec<Budget>,
@@ -115,6 +118,10 @@ fn scenario(file: &str, fields: &Fields<'_>, read: ReadFile<'_>) -> Scenario {
         duration: positive(fields.need("duration")).unwrap_or(Duration::MAX),
         config: config(fields),
         rules: objects::rules(fields.get("rules"), read),
+        recovery_manager: fields
+            .get("recoveryManager")
+            .and_then(|doc| doc.flag())
+            .unwrap_or(false),
         nodes: Vec::new(),
         pods: objects::pods(fields.get("pods")),
         budgets: objects::budgets(fields.get("budgets")),

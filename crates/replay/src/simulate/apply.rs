@@ -179,7 +179,8 @@ fn differences(before: &Value, after: &Value) -> Vec<String> {
         .collect()
 }
 
-fn marks(object: &Value) -> Vec<String> {
+/// The marks on a node, in words.
+pub(super) fn marks(object: &Value) -> Vec<String> {
     let mut marks: Vec<String> = taints(object)
         .iter()
         .map(|taint| format!("taint {}", taint_text(taint)))

@@ -52,6 +52,10 @@ impl Play<'_> {
                 self.prometheus = *answers;
                 format!("Prometheus is {}", if *answers { "up" } else { "down" })
             }
+            Change::Controller(runs) => {
+                self.controller = *runs;
+                format!("the controller {}", if *runs { "runs" } else { "stops" })
+            }
             Change::WipeState => {
                 wipe(self.state).context("cannot empty the state directory")?;
                 "the state directory is emptied".to_owned()
@@ -137,6 +141,7 @@ fn objects(world: &mut World, change: &Change, scenario: &Scenario) -> Option<St
             format!("budget {name} allows {allowed}")
         }
         Change::Configure(_)
+        | Change::Controller(_)
         | Change::Prometheus(_)
         | Change::WipeState
         | Change::LosePatches(_)

@@ -160,6 +160,7 @@ impl Scene<'_> {
             Check::Evicted(_)
             | Check::EvictedCount(_)
             | Check::Alerts(..)
+            | Check::Held(_)
             | Check::Patches(..)
             | Check::Status(..)
             | Check::StatusCondition(..) => return None,
@@ -186,6 +187,7 @@ impl Scene<'_> {
                     .map_or_else(|| "alerts".to_owned(), |kind| format!("{kind} alerts"));
                 compare(&what, *count, found)
             }
+            Check::Held(count) => compare("nodes held at once", *count, self.held()),
             Check::Patches(kind, count) => {
                 let found = self.patches(kind.as_deref());
                 let what = kind
@@ -201,21 +203,7 @@ impl Scene<'_> {
                 let passed = found == wanted || (absent(found) && absent(wanted));
                 (told(wanted), told(found), passed)
             }
-            Check::StatusCondition(kind, wanted) => {
-                let status = self.status();
-                let conditions = status["conditions"].as_array();
-                let condition =
-                    conditions.and_then(|all| all.iter().find(|one| one["type"] == **kind));
-                let found = condition.map_or(&Value::Null, |condition| &condition["status"]);
-                let why = condition.map_or("", |condition| {
-                    condition["reason"].as_str().unwrap_or_default()
-                });
-                (
-                    format!("condition {kind}: {wanted:?}"),
-                    format!("condition {kind}: {found} ({why})"),
-                    *found == **wanted,
-                )
-            }
+            Check::StatusCondition(kind, wanted) => self.condition(kind, wanted),
             Check::Phase(_)
             | Check::Guard(_)
             | Check::Taint(..)
@@ -223,6 +211,30 @@ impl Scene<'_> {
             | Check::Annotation(..)
             | Check::Unschedulable(_) => (String::new(), String::new(), false),
         }
+    }
+
+    fn condition(&self, kind: &str, wanted: &str) -> Told {
+        let status = self.status();
+        let conditions = status["conditions"].as_array();
+        let condition = conditions.and_then(|all| all.iter().find(|one| one["type"] == *kind));
+        let found = condition.map_or(&Value::Null, |condition| &condition["status"]);
+        let why = condition.map_or("", |condition| {
+            condition["reason"].as_str().unwrap_or_default()
+        });
+        (
+            format!("condition {kind}: {wanted:?}"),
+            format!("condition {kind}: {found} ({why})"),
+            *found == *wanted,
+        )
+    }
+
+    /// The most nodes that were held at once.
+    fn held(&self) -> usize {
+        let held = self.seen.tally.held.iter();
+        held.filter(|(at, _)| self.is_counted(*at))
+            .map(|(_, held)| *held)
+            .max()
+            .unwrap_or_default()
     }
 
     fn status(&self) -> Value {

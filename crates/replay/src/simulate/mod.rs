@@ -2,6 +2,7 @@
 
 mod apply;
 mod events;
+mod holds;
 mod judge;
 mod phases;
 mod snapshot;
@@ -24,6 +25,7 @@ use serde_json::Value;
 use crate::scenario::{Change, Scenario, checked_config, offset};
 use crate::timeline::{Entry, Kind};
 use apply::{Arrival, Written};
+use holds::Holds;
 pub(crate) use judge::Verdict;
 use phases::Phases;
 use source::SimSource;
@@ -65,7 +67,27 @@ fn stops(scenario: &Scenario) -> BTreeSet<Duration> {
         stops.insert(at);
         at += scenario.interval;
     }
+    if scenario.recovery_manager {
+        at = RECOVERY_OFFSET;
+        while at <= scenario.duration {
+            stops.insert(at);
+            at += RECOVERY_INTERVAL;
+        }
+    }
     stops
+}
+
+/// When the recovery-manager runs: between the controller's ticks, as it is shipped.
+const RECOVERY_OFFSET: Duration = Duration::from_secs(3);
+const RECOVERY_INTERVAL: Duration = Duration::from_secs(10);
+
+fn is_recovery_check(at: Duration) -> bool {
+    let since = at.checked_sub(RECOVERY_OFFSET);
+    since.is_some_and(|since| {
+        since
+            .as_millis()
+            .is_multiple_of(RECOVERY_INTERVAL.as_millis())
+    })
 }
 
 /// What is counted over time.
@@ -74,6 +96,8 @@ struct Tally {
     patches: Vec<(Duration, Written)>,
     alerts: Vec<(Duration, Alert)>,
     evictions: Vec<(Duration, Asked)>,
+    /// How many nodes carry a disruptive mark of ours.
+    held: Vec<(Duration, usize)>,
 }
 
 struct Play<'s> {
@@ -87,7 +111,9 @@ struct Play<'s> {
     delay: usize,
     arrival: Arrival,
     prometheus: bool,
+    controller: bool,
     at: Duration,
+    holds: Holds,
     phases: Phases,
     warned: BTreeSet<String>,
     tally: Tally,
@@ -113,7 +139,9 @@ impl<'s> Play<'s> {
             delay: 0,
             arrival: Arrival::Applied,
             prometheus: true,
+            controller: true,
             at: Duration::ZERO,
+            holds: Holds::default(),
             phases: Phases::default(),
             warned: BTreeSet::new(),
             tally: Tally::default(),
@@ -136,9 +164,14 @@ impl<'s> Play<'s> {
             woken |= self.event(event)?;
         }
         let is_tick = at.as_millis().is_multiple_of(scenario.interval.as_millis());
-        if is_tick || woken {
-            self.tick()?;
+        if self.controller && (is_tick || woken) {
+            self.tick(Scope::Everything)?;
         }
+        if scenario.recovery_manager && is_recovery_check(at) {
+            self.tick(Scope::Held)?;
+        }
+        let held = self.holds.count(self.world.get_mut());
+        self.tally.held.push((at, held));
         for expect in scenario.expects.iter().filter(|expect| expect.at == at) {
             let seen = judge::Seen {
                 world: &self.world.borrow(),
@@ -151,7 +184,7 @@ impl<'s> Play<'s> {
         Ok(())
     }
 
-    fn tick(&mut self) -> anyhow::Result<()> {
+    fn tick(&mut self, scope: Scope) -> anyhow::Result<()> {
         let contexts = self.contexts();
         let timestamp = jiff::Timestamp::from_millisecond(self.now().millis())?;
         let (log, lines) = Logger::in_memory(timestamp);
@@ -163,7 +196,7 @@ impl<'s> Play<'s> {
                 now: self.now(),
                 deadline: Instant::now() + Duration::from_hours(1),
                 state_dir: self.state,
-                scope: Scope::Everything,
+                scope,
                 cluster: &SimCluster(&self.world),
                 source: &SimSource {
                     series: &self.scenario.series,
@@ -246,6 +279,7 @@ impl<'s> Play<'s> {
 
     fn written(&mut self, written: Written, plan: &Plan) {
         if written.kind == "Node" {
+            self.holds.note(&written.name, &written.effects);
             let rules: BTreeSet<&str> = plan
                 .decisions
                 .iter()

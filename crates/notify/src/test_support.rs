@@ -1,0 +1,138 @@
+//! Messages to test with.
+
+use std::collections::BTreeMap;
+
+use ng_engine::history::Guard;
+use ng_engine::plan::{ActionNote, AlertKind, Input, Seen, Verdict};
+use ng_engine::rule::Severity;
+use ng_engine::time::Time;
+
+use crate::message::{Message, NodeFacts, TopPod};
+
+/// 2026-01-02T03:04:05.678Z, and no whole second.
+pub(crate) const AT: Time = Time::from_millis(1_767_323_045_678);
+
+/// A node that triggered four minutes ago.
+pub(crate) fn node(name: &str) -> NodeFacts {
+    NodeFacts {
+        name: name.to_owned(),
+        fingerprint: format!("{name}-9f86d081"),
+        since: Time::from_millis(AT.millis() - 240_678),
+        repeats: 0,
+        guard: None,
+        metrics: BTreeMap::from([("cpuLoadRatio".to_owned(), 1.75)]),
+        conditions: vec![Input {
+            test: "cpuLoadRatio > 1.5".to_owned(),
+            seen: Seen::Value {
+                value: 1.75,
+                age: 15_000,
+                origin: "prometheus".to_owned(),
+            },
+            true_for: Some(300_000),
+            needed: 180_000,
+            verdict: Verdict::Holds,
+        }],
+        actions: vec![ActionNote {
+            kind: "taint".to_owned(),
+            description: "taint nodeguardian.io/high-load=true:NoSchedule".to_owned(),
+        }],
+        top_pods: Vec::new(),
+    }
+}
+
+/// One node triggers.
+pub(crate) fn message() -> Message {
+    Message {
+        kind: AlertKind::Trigger,
+        severity: Severity::Warning,
+        rule: "high-load".to_owned(),
+        rule_description: "Load above the processors".to_owned(),
+        cluster: Some("prod".to_owned()),
+        title: "High load on worker-1".to_owned(),
+        summary: "worker-1: cpuLoadRatio 1.75".to_owned(),
+        body: "worker-1 is under load.\n- cpuLoadRatio: 1.75 (> 1.5)\n".to_owned(),
+        html: None,
+        nodes: vec![node("worker-1")],
+        total: 1,
+        at: AT,
+        since: Time::from_millis(AT.millis() - 240_678),
+        dry_run: false,
+        test: false,
+        id: "0192-trigger".to_owned(),
+        fingerprint: "worker-1-9f86d081".to_owned(),
+        group: "high-load-2c26b46b".to_owned(),
+    }
+}
+
+/// Three nodes still triggered, with everything that can be told of a node.
+pub(crate) fn repeat() -> Message {
+    let mut message = message();
+    message.kind = AlertKind::Repeat;
+    message.severity = Severity::Critical;
+    message.title = "High load on 3 nodes".to_owned();
+    message.summary = "3 nodes under load".to_owned();
+    message.body = "Under load:\n- worker-1\n- worker-2\n- worker-3\n".to_owned();
+    message.nodes = ["worker-1", "worker-2", "worker-3"].map(node).into();
+    message.total = 3;
+    message.id = "0192-repeat".to_owned();
+    message.fingerprint = message.group.clone();
+    let first = &mut message.nodes[0];
+    first.repeats = 2;
+    first.guard = Some(Guard::MaxNodes {
+        limit: 2,
+        counted: 2,
+    });
+    first.conditions.push(Input {
+        test: "Ready is False".to_owned(),
+        seen: Seen::Status("True".to_owned()),
+        true_for: None,
+        needed: 0,
+        verdict: Verdict::Clear,
+    });
+    first.conditions.push(Input {
+        test: "diskUtilizationPercent > 90".to_owned(),
+        seen: Seen::Unknown("stale".to_owned()),
+        true_for: None,
+        needed: 60_000,
+        verdict: Verdict::Unknown,
+    });
+    first.top_pods = vec![TopPod {
+        name: "web-0".to_owned(),
+        namespace: "shop".to_owned(),
+        cpu: 1.25,
+        memory: 1_073_741_824.0,
+    }];
+    message
+}
+
+/// The node of [`message`] recovers.
+pub(crate) fn recovery() -> Message {
+    let mut message = message();
+    message.kind = AlertKind::Recovery;
+    message.title = "worker-1 recovered".to_owned();
+    message.summary = "worker-1: cpuLoadRatio 0.4".to_owned();
+    message.body = "worker-1 is back.\n".to_owned();
+    message.id = "0192-recovery".to_owned();
+    message
+}
+
+/// A message whose every text is meant to break something, of many nodes.
+pub(crate) fn hostile(nodes: usize, length: usize) -> Message {
+    let text = concat!(
+        "\"quoted\" \\ back\r\nBcc: eve@example.com\r\n\r\n@all @everyone <!channel> <!here> <@U1> ",
+        "<at id=all></at> <at user_id=\"all\">all</at> <@all> ",
+        "*bold* _it_ `code` [x](javascript:1) ![i](http://i) <b onclick=1>&amp;</b> </script>",
+        "{{x}} ${y} %0a \u{0}\u{1b}[31m\u{7f} 👨\u{200d}👩\u{200d}👧 节点 e\u{301} \u{202e}rtl\n"
+    );
+    let long: String = text.chars().cycle().take(length).collect();
+    let mut message = message();
+    message.rule = text.to_owned();
+    message.rule_description = long.clone();
+    message.cluster = Some(text.to_owned());
+    message.title = long.clone();
+    message.summary = long.clone();
+    message.body = long;
+    message.nodes = (0..nodes).map(|i| node(&format!("n-{i}"))).collect();
+    message.total = nodes;
+    message
+}

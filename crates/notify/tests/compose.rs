@@ -1,0 +1,759 @@
+//! Alerts into messages, as tables and golden files.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ng_config::Language;
+use ng_engine::history::Guard;
+use ng_engine::plan::{Alert, AlertKind, Seen};
+use ng_engine::rule::Severity;
+use ng_engine::spec::{TemplateObject, TemplateSpec};
+use ng_engine::time::Time;
+use ng_notify::compose::{
+    Composed, Context, Problem, ProblemKind, TemplateChoice, check, compose, group_fingerprint,
+    node_fingerprint, sample, wants_top_pods,
+};
+use ng_notify::message::Message;
+use serde_json::json;
+
+fn composed_in(alerts: &[Alert], template: TemplateChoice<'_>, language: Language) -> Composed {
+    let top_pods = sample::top_pods(alerts);
+    let context = Context {
+        cluster: Some("prod"),
+        now: alerts
+            .first()
+            .map_or(Time::from_millis(0), |alert| alert.at),
+        language,
+        top_pods: &top_pods,
+    };
+    compose(alerts, template, &context)
+}
+
+fn with_spec(alerts: &[Alert], spec: &TemplateSpec) -> Composed {
+    composed_in(
+        alerts,
+        TemplateChoice::Found { name: "t", spec },
+        Language::English,
+    )
+}
+
+fn spec(value: serde_json::Value) -> TemplateSpec {
+    serde_json::from_value(value).unwrap()
+}
+
+fn texts(problems: &[Problem]) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
+}
+
+fn at(alert: &Alert, seconds: i64) -> Time {
+    Time::from_millis(alert.at.millis() + seconds * 1000)
+}
+
+/// Compares with a golden file; with `UPDATE_GOLDEN` set in the environment of the build it is written anew.
+fn golden(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/compose")
+        .join(name);
+    if option_env!("UPDATE_GOLDEN").is_some() {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test writes its own expectation"
+        )]
+        std::fs::write(&path, text).unwrap();
+    }
+    let want = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(text, want, "{}", path.display());
+}
+
+fn shown(message: &Message) -> String {
+    format!(
+        "title: {}\nsummary: {}\n----\n{}\n====\n",
+        message.title, message.summary, message.body
+    )
+}
+
+/// The stories that built-in words have to tell.
+fn stories() -> Vec<(&'static str, Vec<Alert>)> {
+    let first = sample::alert();
+    let with = |change: fn(&mut Alert)| {
+        let mut alert = first.clone();
+        change(&mut alert);
+        vec![alert]
+    };
+    let mut guarded = sample::alerts(3);
+    guarded[1].guard = Some(Guard::MaxNodes {
+        limit: 1,
+        counted: 1,
+    });
+    guarded[2].guard = Some(Guard::MaxNodes {
+        limit: 1,
+        counted: 1,
+    });
+    vec![
+        ("trigger", vec![first.clone()]),
+        (
+            "repeat",
+            with(|alert| {
+                alert.kind = AlertKind::Repeat;
+                alert.repeats = 3;
+                alert.at = at(alert, 1810);
+            }),
+        ),
+        (
+            "recovery",
+            with(|alert| {
+                alert.kind = AlertKind::Recovery;
+                alert.at = at(alert, 5400);
+                alert.conditions[0].seen = Seen::Unknown("no sample".to_owned());
+                alert.actions.clear();
+            }),
+        ),
+        (
+            "dry run, held back",
+            with(|alert| {
+                alert.dry_run = true;
+                alert.guard = Some(Guard::DryRun);
+                alert.severity = Severity::Critical;
+            }),
+        ),
+        (
+            "node condition",
+            with(|alert| {
+                alert.rule_description.clear();
+                alert.conditions.truncate(1);
+                alert.conditions[0].test = "Ready is False or Unknown".to_owned();
+                alert.conditions[0].seen = Seen::Status("Unknown".to_owned());
+            }),
+        ),
+        ("three nodes, two held back", guarded),
+        ("many nodes", sample::alerts(25)),
+    ]
+}
+
+#[test]
+fn built_in_words() {
+    for (language, file) in [
+        (Language::English, "builtin.en.txt"),
+        (Language::Chinese, "builtin.zh.txt"),
+    ] {
+        let mut all = String::new();
+        for (story, alerts) in stories() {
+            let composed = composed_in(&alerts, TemplateChoice::BuiltIn, language);
+            assert_eq!(composed.problems, [], "{story}");
+            all.push_str(&format!("# {story}\n{}", shown(&composed.message)));
+        }
+        golden(file, &all);
+    }
+}
+
+#[test]
+fn every_guard_is_told_in_both_languages() {
+    for language in [Language::English, Language::Chinese] {
+        for guard in [
+            Guard::Paused,
+            Guard::DryRun,
+            Guard::Ignored,
+            Guard::ControlPlane,
+            Guard::MaxNodes {
+                limit: 2,
+                counted: 3,
+            },
+        ] {
+            let mut alert = sample::alert();
+            alert.guard = Some(guard.clone());
+            let body = composed_in(&[alert], TemplateChoice::BuiltIn, language)
+                .message
+                .body;
+            assert!(body.contains(guard.word()), "{body}");
+        }
+    }
+}
+
+#[test]
+fn no_alerts_are_no_panic() {
+    for language in [Language::English, Language::Chinese] {
+        let message = composed_in(&[], TemplateChoice::BuiltIn, language).message;
+        assert_eq!((message.total, message.nodes.len()), (0, 0));
+    }
+}
+
+/// A text in the three dialects, and what it prints.
+const DATA: &[(&str, &str)] = &[
+    ("{{ruleName}}|{{ rule_name }}|{{ .ruleName }}", "high-load"),
+    ("{{ruleDescription}}", "Workers under high load"),
+    ("{{severity}} {{type}}", "warning trigger"),
+    ("{{nodeName}} {{node_name}}", "worker-1 worker-1"),
+    ("{{ .triggeredNodes }}", "worker-1, worker-2, worker-3"),
+    ("{{ triggered_nodes|length }} {{ total }}", "3 3"),
+    (
+        "{{metrics.cpuLoadRatio}} {{metrics.cpu_load_ratio}}",
+        "1.82 1.82",
+    ),
+    (
+        "{{metrics.memoryUtilizationPercent}} {{metrics.memory_utilization}}",
+        "93.25 93.25",
+    ),
+    (
+        "{{metrics.disk_utilization}} {{metrics.cpu_utilization}}",
+        "71 88.4",
+    ),
+    (
+        "{{#each conditions}}{{metric}} {{operator}} {{value}} for {{duration}}, now {{current}};{{/each}}",
+        "cpuLoadRatio > 1.5 for 2m, now 1.82;memoryUtilizationPercent > 90 for 2m, now 93.25;",
+    ),
+    (
+        "{{#each conditions}}{{description}};{{/each}}",
+        "cpuLoadRatio > 1.5;memoryUtilizationPercent > 90;",
+    ),
+    (
+        "{% for a in actions %}{{ a.type }}: {{ a.description }};{% endfor %}",
+        "taint: taint nodeguardian.io/high-load=true:NoSchedule;alert: alert by log, email;",
+    ),
+    (
+        "{{ range .topPods }}{{ .namespace }}/{{ .name }} {{ .cpu }} {{ .memory }};{{ end }}",
+        "shop/search-0 1250m 3072Mi;shop/cache-7f9c5 250m 768Mi;",
+    ),
+    (
+        "{% for p in top_pods %}{{ p.cpu_cores }} {{ p.memory_bytes }};{% endfor %}",
+        "1.25 3221225472;0.25 805306368;",
+    ),
+    (
+        "{{timestamp}} {{since}} {{duration elapsed}}",
+        "2026-01-02T03:04:05Z 2026-01-02T03:04:05Z 0s",
+    ),
+    ("{{clusterName}} {{cluster_name}}", "prod prod"),
+    ("{{repeats}} {{dryRun}} {{ dry_run }}", "0 false false"),
+    (
+        "{{#each nodes}}{{name}} {{metrics.cpuLoadRatio}};{{/each}}",
+        "worker-1 1.82;worker-2 1.82;worker-3 1.82;",
+    ),
+    (
+        "[{{guard}}{{guardReason}}{{nodes.[1].guard}}]",
+        "[maxNodes]",
+    ),
+    (
+        "{{runbook}} {{variables.runbook}} {{variables.nodeName}}",
+        "https://runbook.example/x https://runbook.example/x string",
+    ),
+    ("{{nodeName}}", "worker-1"),
+];
+
+#[test]
+fn templates_see_the_facts() {
+    let mut alerts = sample::alerts(3);
+    alerts[1].guard = Some(Guard::MaxNodes {
+        limit: 1,
+        counted: 1,
+    });
+    for (text, want) in DATA.iter().copied() {
+        // A table row of several spellings: each prints the same.
+        let spellings: Vec<&str> = if text.contains('|') && !text.contains("|length") {
+            text.split('|').collect()
+        } else {
+            vec![text]
+        };
+        for text in spellings {
+            let spec = spec(json!({"subject": "s", "body": text, "variables": {
+                "runbook": "https://runbook.example/x", "nodeName": "string", "typeOnly": "object"
+            }}));
+            let composed = with_spec(&alerts, &spec);
+            assert_eq!(composed.message.body, want, "{text}");
+            assert_eq!(composed.problems, [], "{text}");
+        }
+    }
+}
+
+#[test]
+fn both_schemas_say_the_same() {
+    let alert = [sample::alert()];
+    // Spec, title, summary, body.
+    for (value, title, summary, body) in [
+        (json!({"subject": "a", "body": "b"}), "a", "a", "b"),
+        (json!({"title": "a", "description": "b"}), "a", "a", "b"),
+        (
+            json!({"title": "a", "summary": "s", "description": "b"}),
+            "a",
+            "s",
+            "b",
+        ),
+        (
+            json!({"subject": "a", "title": "old", "body": "b", "description": "old"}),
+            "a",
+            "a",
+            "b",
+        ),
+        (
+            json!({"subject": "{{nodeName}}\nBcc: x@example.com", "body": "b"}),
+            "worker-1 Bcc: x@example.com",
+            "worker-1 Bcc: x@example.com",
+            "b",
+        ),
+        (
+            json!({"subject": "a", "body": "line\r\nline\u{7}\n\n"}),
+            "a",
+            "a",
+            "line\nline",
+        ),
+    ] {
+        let message = with_spec(&alert, &spec(value.clone())).message;
+        assert_eq!(
+            (
+                message.title.as_str(),
+                message.summary.as_str(),
+                message.body.as_str()
+            ),
+            (title, summary, body),
+            "{value}"
+        );
+    }
+}
+
+#[test]
+fn what_a_template_leaves_out_is_built_in() {
+    let alert = [sample::alert()];
+    let built_in = composed_in(&alert, TemplateChoice::BuiltIn, Language::English).message;
+    let only_title = with_spec(&alert, &spec(json!({"title": "t"}))).message;
+    assert_eq!(
+        (only_title.title.as_str(), &only_title.body),
+        ("t", &built_in.body)
+    );
+    let only_body = with_spec(&alert, &spec(json!({"body": "b"}))).message;
+    assert_eq!(
+        (&only_body.title, only_body.body.as_str()),
+        (&built_in.title, "b")
+    );
+    let empty = with_spec(
+        &alert,
+        &spec(json!({"subject": "{{missing}}", "body": " "})),
+    );
+    assert_eq!(
+        (&empty.message.title, &empty.message.body),
+        (&built_in.title, &built_in.body)
+    );
+    assert_eq!(
+        texts(&empty.problems),
+        [
+            "template t: subject: `missing` has no value",
+            "template t: subject: prints nothing",
+            "template t: body: prints nothing"
+        ]
+    );
+}
+
+#[test]
+fn a_severity_of_its_own_wins() {
+    for (word, want, doubts) in [
+        ("", Severity::Warning, 0),
+        ("critical", Severity::Critical, 0),
+        ("Info", Severity::Info, 0),
+        ("loud", Severity::Warning, 1),
+        ("{{ nosuch 1 }}", Severity::Warning, 1),
+    ] {
+        let spec = spec(json!({"subject": "{{severity}}", "severity": word}));
+        let composed = with_spec(&[sample::alert()], &spec);
+        assert_eq!(composed.message.severity, want, "{word}");
+        assert_eq!(composed.message.title, want.word(), "{word}");
+        assert_eq!(
+            composed.problems.len(),
+            doubts,
+            "{word}: {:?}",
+            composed.problems
+        );
+    }
+}
+
+#[test]
+fn no_template_loses_an_alert() {
+    let alert = [sample::alert()];
+    let built_in = composed_in(&alert, TemplateChoice::BuiltIn, Language::English).message;
+    let broken = [
+        json!({"subject": "{{ nosuch 1 }}", "body": "b"}),
+        json!({"subject": "s", "body": "{{#if a}}"}),
+        json!({"subject": "s", "body": "{{ .nodeName.x }}"}),
+        json!({"title": "s", "description": "{{ end }}"}),
+        json!({"subject": "s", "summary": "{% if %}", "body": "b"}),
+        json!({"subject": "s", "body": "{{> p}}"}),
+        json!({"subject": "s", "body": "x".repeat(1 << 20)}),
+        json!({"subject": "s", "body": "{{#if a}}".repeat(5000)}),
+        json!({"subject": "s", "body": "{{#each @root.nodes}}".repeat(10) + "x" + &"{{/each}}".repeat(10)}),
+        json!({"subject": "s", "body": "{% for a in nodes %}{% for b in nodes %}{% for c in nodes %}{% for d in nodes %}{{ a }}{% endfor %}{% endfor %}{% endfor %}{% endfor %}"}),
+        json!({"subject": "s", "body": "{{ ''.__class__ }}|e"}),
+    ];
+    let alerts = sample::alerts(60);
+    for value in broken {
+        let spec = spec(value);
+        let start = Instant::now();
+        let composed = with_spec(&alerts, &spec);
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(20), "{took:?}");
+        let head: String = format!("{spec:?}").chars().take(100).collect();
+        assert!(
+            composed.message.title.contains("60 nodes triggered"),
+            "{head}"
+        );
+        assert!(
+            composed
+                .problems
+                .iter()
+                .any(|problem| problem.kind == ProblemKind::Broken),
+            "{head}"
+        );
+    }
+    let missing = composed_in(
+        &alert,
+        TemplateChoice::Missing { name: "gone" },
+        Language::English,
+    );
+    assert_eq!(missing.message, built_in);
+    assert_eq!(
+        texts(&missing.problems),
+        ["template gone: there is no such template, the built-in texts are used"]
+    );
+    let choice = TemplateChoice::Unreadable {
+        name: "odd",
+        reason: "spec: expected an object",
+    };
+    let unreadable = composed_in(&alert, choice, Language::English);
+    assert_eq!(unreadable.message, built_in);
+    assert_eq!(unreadable.problems[0].kind, ProblemKind::Broken);
+}
+
+#[test]
+fn every_mistake_is_told_with_its_field_and_place() {
+    let spec = spec(json!({"subject": "{{ nosuch 1 }}", "summary": "ok", "body": "a\n{{#if x}}"}));
+    let composed = with_spec(&[sample::alert()], &spec);
+    let problems = texts(&composed.problems);
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(
+        problems[0].starts_with("template t: subject: line 1, column 1: unknown helper `nosuch`"),
+        "{problems:?}"
+    );
+    assert!(
+        problems[1].starts_with("template t: body: line 2, column 1: "),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn two_dialects_are_a_mistake_at_the_check_and_the_first_counts_later() {
+    let spec = spec(json!({"subject": "s", "body": "{{ .nodeName }} {% if a %}"}));
+    let found = check("t", &spec, []);
+    assert_eq!((found.len(), found[0].kind), (1, ProblemKind::Broken));
+    assert!(
+        found[0].text.contains("Jinja") && found[0].text.contains("Go"),
+        "{}",
+        found[0]
+    );
+    let composed = with_spec(&[sample::alert()], &spec);
+    assert_eq!(composed.message.body, "worker-1 {% if a %}");
+}
+
+#[test]
+fn a_check_finds_names_that_are_none() {
+    for (body, own, want) in [
+        (
+            "{{metrics.cpuLoadRatio}} {{ topPods }} {{ actions }}",
+            &[][..],
+            0,
+        ),
+        ("x {{metrics.gpuTemperature}}", &[][..], 1),
+        ("x {{metrics.gpuTemperature}}", &["gpuTemperature"][..], 0),
+        ("x {{nodename}}", &[][..], 1),
+    ] {
+        let spec = spec(json!({"subject": "s", "body": body}));
+        let found = check("t", &spec, own.iter().copied());
+        assert_eq!(found.len(), want, "{body}: {found:?}");
+        assert!(
+            found
+                .iter()
+                .all(|problem| problem.kind == ProblemKind::Doubtful)
+        );
+    }
+}
+
+#[test]
+fn names_stay_the_same_from_trigger_to_recovery() {
+    let trigger = sample::alert();
+    let mut recovery = trigger.clone();
+    recovery.kind = AlertKind::Recovery;
+    recovery.at = at(&trigger, 600);
+    recovery.since = trigger.since;
+    let of =
+        |alerts: &[Alert]| composed_in(alerts, TemplateChoice::BuiltIn, Language::English).message;
+    let (first, last) = (of(std::slice::from_ref(&trigger)), of(&[recovery]));
+    assert_eq!(first.fingerprint, last.fingerprint);
+    assert_eq!(
+        first.fingerprint,
+        node_fingerprint(Some("prod"), "high-load", "worker-1")
+    );
+    assert_eq!(
+        (&first.group, &first.group),
+        (&last.group, &group_fingerprint(Some("prod"), "high-load"))
+    );
+    assert_ne!(first.id, last.id);
+    assert_eq!(first.id, of(std::slice::from_ref(&trigger)).id);
+    assert!(
+        first
+            .id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    );
+
+    let many = of(&sample::alerts(2));
+    assert_eq!(many.fingerprint, many.group);
+    assert_eq!(many.nodes[0].fingerprint, first.fingerprint);
+    // Names that run together when they are joined are told apart all the same.
+    assert_ne!(
+        node_fingerprint(None, "ab", "c"),
+        node_fingerprint(None, "a", "bc")
+    );
+    assert_ne!(
+        node_fingerprint(Some("x"), "a", "b"),
+        node_fingerprint(None, "a", "b")
+    );
+}
+
+#[test]
+fn of_several_alerts_of_a_node_the_newest_counts() {
+    let old = sample::alert();
+    let mut new = old.clone();
+    new.at = at(&old, 600);
+    new.repeats = 2;
+    new.metrics.insert("cpuLoadRatio".to_owned(), 9.5);
+    let mut other = old.clone();
+    other.node = "worker-0".to_owned();
+    other.since = at(&old, -60);
+    for alerts in [
+        [old.clone(), new.clone(), other.clone()],
+        [new, other, old.clone()],
+    ] {
+        let message = composed_in(&alerts, TemplateChoice::BuiltIn, Language::English).message;
+        let names: Vec<&str> = message
+            .nodes
+            .iter()
+            .map(|node| node.name.as_str())
+            .collect();
+        assert_eq!((names, message.total), (vec!["worker-0", "worker-1"], 2));
+        assert!((message.nodes[1].metrics["cpuLoadRatio"] - 9.5).abs() < 1e-9);
+        assert_eq!((message.at, message.since), (at(&old, 600), at(&old, -60)));
+    }
+}
+
+#[test]
+fn a_thousand_nodes_stay_small_and_quick() {
+    let alerts = sample::alerts(1000);
+    let spec = spec(json!({
+        "subject": "{{triggeredNodes}}",
+        "body": "{{total}}: {{triggeredNodes}}\n{{#each nodes}}{{name}} {{metrics.cpuLoadRatio}}\n{{/each}}"
+    }));
+    let start = Instant::now();
+    let composed = with_spec(&alerts, &spec);
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let message = composed.message;
+    assert_eq!((message.nodes.len(), message.total), (1000, 1000));
+    assert!(message.body.contains("and 950 more") && message.body.starts_with("1000: worker-1, "));
+    assert!(message.body.len() < 4000, "{}", message.body.len());
+    assert!(message.title.chars().count() <= 200);
+    for language in [Language::English, Language::Chinese] {
+        let message = composed_in(&alerts, TemplateChoice::BuiltIn, language).message;
+        assert!(message.title.contains("1000") && message.title.contains("worker-1"));
+        assert!(
+            message.body.len() < 4000 && message.body.contains("980"),
+            "{}",
+            message.body
+        );
+    }
+}
+
+#[test]
+fn bodies_in_html_are_escaped_and_have_a_text() {
+    let mut alert = sample::alert();
+    alert.rule_description = "<script>alert(1)</script> & more".to_owned();
+    let html = with_spec(
+        std::slice::from_ref(&alert),
+        &spec(
+            json!({"subject": "{{ruleDescription}}", "body": "<p>{{ruleDescription}}</p><ul>{{#each actions}}<li>{{type}}</li>{{/each}}</ul>"}),
+        ),
+    );
+    assert_eq!(
+        html.message.html.as_deref(),
+        Some(
+            "<p>&lt;script&gt;alert(1)&lt;/script&gt; &amp; more</p><ul><li>taint</li><li>alert</li></ul>"
+        )
+    );
+    assert_eq!(
+        html.message.body,
+        "<script>alert(1)</script> & more\n- taint\n- alert"
+    );
+    assert_eq!(html.message.title, "<script>alert(1)</script> & more");
+    let plain = with_spec(
+        &[alert],
+        &spec(json!({"body": "{{ruleDescription}}, load < 5"})),
+    );
+    assert_eq!(plain.message.html, None);
+    assert_eq!(
+        plain.message.body,
+        "<script>alert(1)</script> & more, load < 5"
+    );
+}
+
+#[test]
+fn pods_are_wanted_where_a_text_shows_them() {
+    for (value, want) in [
+        (json!({"subject": "s", "body": "{{nodeName}}"}), false),
+        (
+            json!({"subject": "s", "body": "{{#each topPods}}{{name}}{{/each}}"}),
+            true,
+        ),
+        (
+            json!({"subject": "s", "description": "{% for p in top_pods %}{{ p.name }}{% endfor %}"}),
+            true,
+        ),
+        (json!({"subject": "{{ (index .topPods 0).name }}"}), true),
+        (
+            json!({"subject": "s", "body": "{{#each nodes}}{{#each topPods}}{{name}}{{/each}}{{/each}}"}),
+            true,
+        ),
+        (json!({"subject": "s", "body": "{{#each topPods}"}), false),
+    ] {
+        let spec = spec(value.clone());
+        assert_eq!(
+            wants_top_pods(TemplateChoice::Found {
+                name: "t",
+                spec: &spec
+            }),
+            want,
+            "{value}"
+        );
+    }
+    assert!(!wants_top_pods(TemplateChoice::BuiltIn));
+}
+
+#[test]
+fn without_pods_the_rest_is_there() {
+    let alerts = [sample::alert()];
+    let context = Context {
+        cluster: None,
+        now: alerts[0].at,
+        language: Language::English,
+        top_pods: &BTreeMap::new(),
+    };
+    let spec = spec(
+        json!({"subject": "s", "body": "{{clusterName}}[{{#each topPods}}{{name}}{{else}}none{{/each}}]"}),
+    );
+    let composed = compose(
+        &alerts,
+        TemplateChoice::Found {
+            name: "t",
+            spec: &spec,
+        },
+        &context,
+    );
+    assert_eq!(composed.message.body, "[none]");
+    assert_eq!(composed.problems, []);
+}
+
+/// Every template of a file, with its name.
+fn templates(path: &Path) -> Vec<(String, TemplateSpec)> {
+    let text = std::fs::read_to_string(path).unwrap();
+    ng_config::documents(&text, ng_config::Format::Yaml)
+        .unwrap()
+        .into_iter()
+        .map(|document| {
+            let object = TemplateObject::from_json(&document.value.to_string()).unwrap();
+            (object.metadata.name, object.spec)
+        })
+        .collect()
+}
+
+fn shipped(file: &str) -> Vec<(String, TemplateSpec)> {
+    templates(
+        &Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../config")
+            .join(file),
+    )
+}
+
+fn names(templates: &[(String, TemplateSpec)]) -> BTreeSet<&str> {
+    templates.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+#[test]
+fn shipped_templates_render_without_a_doubt() {
+    for (file, language, golden_file) in [
+        (
+            "examples/alert-templates.yaml",
+            Language::English,
+            "examples.txt",
+        ),
+        ("templates/en.yaml", Language::English, "shipped.en.txt"),
+        ("templates/zh.yaml", Language::Chinese, "shipped.zh.txt"),
+    ] {
+        let mut all = String::new();
+        for (name, spec) in shipped(file) {
+            assert_eq!(check(&name, &spec, []), [], "{file}");
+            let choice = TemplateChoice::Found {
+                name: &name,
+                spec: &spec,
+            };
+            for (story, alerts) in stories() {
+                let composed = composed_in(&alerts, choice, language);
+                assert_eq!(composed.problems, [], "{file}: {name}: {story}");
+                if story == "trigger"
+                    || (story == "three nodes, two held back" && name == "node-alert")
+                {
+                    all.push_str(&format!("# {name}: {story}\n{}", shown(&composed.message)));
+                }
+            }
+            // A rule that was deleted tells of no metrics.
+            let mut bare = sample::alert();
+            bare.metrics.clear();
+            bare.conditions.clear();
+            let composed = composed_in(&[bare], choice, language);
+            assert_eq!(composed.problems, [], "{file}: {name}");
+        }
+        golden(golden_file, &all);
+    }
+}
+
+#[test]
+fn both_languages_have_the_same_templates() {
+    let english = [
+        shipped("examples/alert-templates.yaml"),
+        shipped("templates/en.yaml"),
+    ]
+    .concat();
+    let chinese = shipped("templates/zh.yaml");
+    assert_eq!(names(&english), names(&chinese));
+    for (name, spec) in &english {
+        let other = &chinese.iter().find(|(other, _)| other == name).unwrap().1;
+        assert_eq!(spec.channels, other.channels, "{name}");
+        let reads = |text: &str| {
+            let names = ng_template::Template::parse(text, None).unwrap().names();
+            names.iter().map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(reads(&spec.body), reads(&other.body), "{name}");
+    }
+}
+
+/// Templates as people wrote them for the existing scripts: both of its spellings, and all three dialects.
+#[test]
+fn templates_of_the_existing_system_are_taken_as_they_are() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compose/existing.yaml");
+    let mut all = String::new();
+    for (name, spec) in templates(&file) {
+        assert_eq!(check(&name, &spec, []), [], "{name}");
+        let choice = TemplateChoice::Found {
+            name: &name,
+            spec: &spec,
+        };
+        let composed = composed_in(&sample::alerts(2), choice, Language::English);
+        assert_eq!(composed.problems, [], "{name}");
+        all.push_str(&format!("# {name}\n{}", shown(&composed.message)));
+    }
+    golden("existing.txt", &all);
+}

@@ -1,0 +1,266 @@
+//! The four arguments of a direct call, read: a rule, nodes and channels become alerts.
+
+use std::collections::BTreeMap;
+
+use ng_engine::plan::{ActionNote, Alert, AlertKind, Input, Seen, Verdict};
+use ng_engine::rule::{Comparison, Severity};
+use ng_engine::spec::{ActionSpec, ChannelSpec, ConditionSpec, RuleSpec};
+use ng_engine::time::Time;
+use serde_json::Value;
+
+use super::direct::Arguments;
+
+/// The name of a rule that has none, as in the existing scripts.
+const NO_NAME: &str = "unknown";
+
+/// A direct call, as far as its arguments say.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Call {
+    /// Name of the template; may be empty.
+    pub(crate) template: String,
+    /// One for each node.
+    pub(crate) alerts: Vec<Alert>,
+    /// May be empty: then the template's or the configured ones.
+    pub(crate) channels: Vec<ChannelSpec>,
+}
+
+impl Call {
+    /// Reads the arguments; or everything that is wrong with them.
+    pub(crate) fn read(
+        [template, rule, nodes, channels]: &Arguments,
+        now: Time,
+    ) -> Result<Self, Vec<String>> {
+        let mut mistakes = Vec::new();
+        let mut note = |what: &str, mistake: String| mistakes.push(format!("{what}: {mistake}"));
+        let rule = RuleFacts::read(rule).map_err(|mistake| note("RULE_JSON", mistake));
+        let nodes = read_nodes(nodes).map_err(|mistake| note("NODES_JSON", mistake));
+        let channels = read_channels(channels).map_err(|mistake| note("CHANNELS_JSON", mistake));
+        let (Ok(rule), Ok(nodes), Ok(channels)) = (rule, nodes, channels) else {
+            return Err(mistakes);
+        };
+        let alerts = nodes
+            .iter()
+            .map(|node| rule.alert(node, template, now))
+            .collect();
+        Ok(Self {
+            template: template.trim().to_owned(),
+            alerts,
+            channels,
+        })
+    }
+}
+
+/// What an alert needs of a rule.
+struct RuleFacts {
+    name: String,
+    kind: AlertKind,
+    severity: Severity,
+    spec: RuleSpec,
+}
+
+impl RuleFacts {
+    /// A whole object, or its spec alone.
+    fn read(json: &str) -> Result<Self, String> {
+        let value = parse(json)?;
+        let Value::Object(object) = &value else {
+            return Err(format!(
+                "expected a rule or its spec, found {}",
+                kind_of(&value)
+            ));
+        };
+        let whole = object.contains_key("spec");
+        let spec = if whole { &object["spec"] } else { &value };
+        let spec: RuleSpec = if spec.is_null() {
+            RuleSpec::default()
+        } else {
+            serde_json::from_value(spec.clone()).map_err(|error| error.to_string())?
+        };
+        let name = match object
+            .get("metadata")
+            .and_then(|metadata| metadata["name"].as_str())
+        {
+            Some(name) => name,
+            None => object
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or(NO_NAME),
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            kind: kind(object.get("type"))?,
+            severity: Severity::parse(&spec.metadata.severity.to_lowercase())
+                .unwrap_or(Severity::Warning),
+            spec,
+        })
+    }
+
+    fn alert(&self, node: &NodeArgument, template: &str, now: Time) -> Alert {
+        let conditions = self.spec.conditions.iter();
+        let actions = match self.kind {
+            AlertKind::Recovery => Vec::new(),
+            AlertKind::Trigger | AlertKind::Repeat => self.spec.actions.iter().map(note).collect(),
+        };
+        Alert {
+            kind: self.kind,
+            at: now,
+            rule: self.name.clone(),
+            rule_description: self.spec.metadata.description.clone(),
+            severity: self.severity,
+            node: node.name.clone(),
+            template: template.to_owned(),
+            channels: Vec::new(),
+            since: now,
+            repeats: 0,
+            guard: None,
+            dry_run: self.spec.metadata.dry_run,
+            metrics: node.metrics.clone(),
+            conditions: conditions.map(|condition| input(condition, node)).collect(),
+            actions,
+            muted: None,
+        }
+    }
+}
+
+/// What is told; the existing scripts put it beside the rule's own fields.
+fn kind(value: Option<&Value>) -> Result<AlertKind, String> {
+    match value {
+        None | Some(Value::Null) => Ok(AlertKind::Trigger),
+        Some(value) => serde_json::from_value(value.clone())
+            .map_err(|_| format!("type: expected trigger, repeat or recovery, found {value}")),
+    }
+}
+
+/// A node of the call.
+#[derive(Debug, PartialEq)]
+struct NodeArgument {
+    name: String,
+    metrics: BTreeMap<String, f64>,
+}
+
+/// Names, or objects with a name and, where they are known, metrics; one alone need not be in a list.
+fn read_nodes(json: &str) -> Result<Vec<NodeArgument>, String> {
+    list(parse(json)?)
+        .iter()
+        .map(|value| {
+            let name = match value {
+                Value::String(name) => Some(name.as_str()),
+                Value::Object(node) => ["name", "nodeName"]
+                    .iter()
+                    .find_map(|key| node.get(*key)?.as_str())
+                    .or_else(|| node.get("metadata")?["name"].as_str()),
+                _ => None,
+            };
+            let name = name.filter(|name| !name.trim().is_empty()).ok_or_else(|| {
+                let found = kind_of(value);
+                format!("expected names of nodes, or objects such as {{\"name\": \"node-1\"}}, found {found}")
+            })?;
+            let metrics = value.get("metrics").and_then(Value::as_object);
+            Ok(NodeArgument {
+                name: name.trim().to_owned(),
+                metrics: metrics
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)))
+                    .collect(),
+            })
+        })
+        .collect()
+}
+
+fn read_channels(json: &str) -> Result<Vec<ChannelSpec>, String> {
+    list(parse(json)?)
+        .into_iter()
+        .map(|value| serde_json::from_value(value).map_err(|error| error.to_string()))
+        .collect()
+}
+
+fn parse(json: &str) -> Result<Value, String> {
+    serde_json::from_str(json).map_err(|error| format!("not JSON: {error}"))
+}
+
+/// The items of a list; nothing for null; a value alone is a list of one.
+fn list(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items,
+        Value::Null => Vec::new(),
+        alone => vec![alone],
+    }
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(text) if text.trim().is_empty() => "an empty text",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// A condition with what the call knows of it.
+fn input(condition: &ConditionSpec, node: &NodeArgument) -> Input {
+    let value = match &condition.value {
+        Some(ng_engine::spec::Scalar::Text(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    };
+    let test = if condition.metric.is_empty() {
+        format!(
+            "{} is {}",
+            condition.node_condition,
+            condition.status.join(" or ")
+        )
+    } else {
+        let known = Comparison::parse(&condition.operator).map(Comparison::sign);
+        let sign = known.unwrap_or(&condition.operator);
+        format!("{} {sign} {value}", condition.metric)
+    };
+    let seen = match node.metrics.get(&condition.metric) {
+        Some(value) => Seen::Value {
+            value: *value,
+            age: 0,
+            origin: "call".to_owned(),
+        },
+        None => Seen::Unknown("not given".to_owned()),
+    };
+    let needed = ng_config::duration::parse(&condition.duration).unwrap_or_default();
+    Input {
+        test,
+        seen,
+        true_for: None,
+        needed: ng_engine::time::millis(needed),
+        verdict: Verdict::Holds,
+    }
+}
+
+/// An action in words.
+fn note(action: &ActionSpec) -> ActionNote {
+    let pairs = |all: &BTreeMap<String, String>| {
+        let pairs: Vec<String> = all
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        pairs.join(", ")
+    };
+    let what = if let Some(taint) = &action.taint {
+        let value = taint
+            .value
+            .as_deref()
+            .map_or(String::new(), |value| format!("={value}"));
+        format!("{}{value}:{}", taint.key, taint.effect)
+    } else if let Some(label) = &action.label {
+        pairs(&label.labels)
+    } else if let Some(annotation) = &action.annotation {
+        pairs(&annotation.annotations)
+    } else if let Some(alert) = &action.alert {
+        alert.template.clone()
+    } else {
+        String::new()
+    };
+    ActionNote {
+        kind: action.kind.clone(),
+        description: format!("{} {what}", action.kind).trim().to_owned(),
+    }
+}

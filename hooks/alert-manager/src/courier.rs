@@ -1,0 +1,224 @@
+//! Makes a message of a batch and sends it: one thread for each receiver, so that a slow one delays only itself.
+//!
+//! The threads are never waited for. They end with the process, and what they were at is told as an attempt that
+//! failed: everything a run does ends with the run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver as Inbox, Sender, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use ng_config::Config;
+use ng_engine::plan::Alert;
+use ng_engine::rule::Severity;
+use ng_engine::time::Time;
+use ng_hook::Env;
+use ng_kube::{Client, Credentials, Options, SERVICE_ACCOUNT_DIR};
+use ng_notify::compose::{self, Context, Problem, TemplateChoice};
+use ng_notify::message::{Message, Outcome};
+use ng_notify::{LogLine, LogValue, Receiver, When, send};
+
+use crate::pods;
+use crate::templates::Templates;
+use crate::words;
+
+/// The part of an attempt's time that asking for pods may take.
+const PODS_LIMIT: Duration = Duration::from_secs(3);
+
+/// A message to make and to send.
+#[derive(Debug)]
+pub struct Job {
+    /// Which receiver, by its place in the list.
+    pub lane: usize,
+    /// The alerts with their ids, all of one topic.
+    pub alerts: Vec<(i64, Alert)>,
+    /// Whether they say that their nodes are flapping.
+    pub flapping: bool,
+    /// The time, for signatures and dates.
+    pub now: Time,
+    /// When the attempt must be over.
+    pub deadline: Instant,
+}
+
+/// What the threads report.
+#[derive(Debug)]
+pub enum Event {
+    /// A line of the `log` channel.
+    Line(Line),
+    /// An attempt is over.
+    Ended(Ended),
+}
+
+/// A line of the `log` channel.
+#[derive(Debug)]
+pub struct Line {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The message.
+    pub text: String,
+    /// Flat fields by name.
+    pub fields: Vec<(&'static str, LogValue<'static>)>,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Which receiver.
+    pub lane: usize,
+    /// Whether the message is told.
+    pub outcome: Outcome,
+    /// Alerts that the receiver has, whatever the outcome.
+    pub told: Vec<i64>,
+    /// What someone should know.
+    pub notes: Vec<String>,
+    /// What is wrong with the template.
+    pub problems: Vec<Problem>,
+}
+
+/// What all threads share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The environment, for reaching the Kubernetes API.
+    pub env: Env,
+    /// The templates.
+    pub templates: Templates,
+}
+
+/// Starts the thread of a receiver; what it is to send goes into the sender that is returned.
+pub fn start(
+    receiver: Arc<Receiver>,
+    shared: Arc<Shared>,
+    events: Sender<Event>,
+) -> std::io::Result<Sender<Job>> {
+    let (jobs, inbox) = channel();
+    std::thread::Builder::new()
+        .name(receiver.channel().to_string())
+        .spawn(move || work(&receiver, &shared, &inbox, &events))?;
+    Ok(jobs)
+}
+
+fn work(receiver: &Receiver, shared: &Shared, inbox: &Inbox<Job>, events: &Sender<Event>) {
+    while let Ok(job) = inbox.recv() {
+        let ended = attempt(receiver, shared, job, events);
+        // Nobody listens any more: the run is over.
+        if events.send(Event::Ended(ended)).is_err() {
+            return;
+        }
+    }
+}
+
+fn attempt(receiver: &Receiver, shared: &Shared, job: Job, events: &Sender<Event>) -> Ended {
+    let Job {
+        lane,
+        alerts,
+        flapping,
+        now,
+        deadline,
+    } = job;
+    let (ids, alerts): (Vec<i64>, Vec<Alert>) = alerts.into_iter().unzip();
+    let mut notes = Vec::new();
+    let name = alerts.first().map_or("", |alert| &alert.template);
+    let choice = shared.templates.choice(name);
+    let top_pods = top_pods(choice, &alerts, shared, deadline, &mut notes);
+    let context = Context {
+        cluster: shared.config.cluster_name.as_deref(),
+        now,
+        language: shared.config.alert.language,
+        top_pods: &top_pods,
+    };
+    let mut composed = compose::compose(&alerts, choice, &context);
+    if flapping {
+        words::add_flapping(&mut composed.message, context.language);
+    }
+    let nodes: Vec<(i64, String)> = ids
+        .into_iter()
+        .zip(alerts.into_iter().map(|alert| alert.node))
+        .collect();
+    let mut sink = |line: LogLine<'_>| {
+        // Without a listener the run is over, and the line is sent again by the next one.
+        drop(events.send(Event::Line(owned(line))));
+    };
+    let sent = send(
+        receiver,
+        &composed.message,
+        &When { now, deadline },
+        &mut sink,
+    );
+    notes.extend(sent.notes);
+    Ended {
+        lane,
+        outcome: sent.outcome,
+        told: told(&composed.message, sent.told, &nodes),
+        notes,
+        problems: composed.problems,
+    }
+}
+
+/// Ids of the alerts of the first `count` nodes of the message.
+fn told(message: &Message, count: usize, nodes: &[(i64, String)]) -> Vec<i64> {
+    let names: std::collections::HashSet<&str> = message
+        .nodes
+        .iter()
+        .take(count)
+        .map(|node| node.name.as_str())
+        .collect();
+    nodes
+        .iter()
+        .filter(|(_, node)| names.contains(node.as_str()))
+        .map(|(id, _)| *id)
+        .collect()
+}
+
+fn top_pods(
+    choice: TemplateChoice<'_>,
+    alerts: &[Alert],
+    shared: &Shared,
+    deadline: Instant,
+    notes: &mut Vec<String>,
+) -> BTreeMap<String, Vec<ng_notify::message::TopPod>> {
+    if !compose::wants_top_pods(choice) {
+        return BTreeMap::new();
+    }
+    let nodes: Vec<&str> = alerts.iter().map(|alert| alert.node.as_str()).collect();
+    let deadline = deadline.min(Instant::now() + PODS_LIMIT);
+    match connect(&shared.env) {
+        Ok(client) => {
+            let found = pods::top_pods(&nodes, &client, deadline);
+            notes.extend(found.warnings);
+            found.by_node
+        }
+        Err(reason) => {
+            notes.push(format!("the largest pods are left out: {reason:#}"));
+            BTreeMap::new()
+        }
+    }
+}
+
+/// The Kubernetes API, where there are credentials for it.
+fn connect(env: &Env) -> anyhow::Result<Client> {
+    let variable = |name: &str| env.get(name).map(str::to_owned);
+    let credentials = Credentials::discover(&variable, Path::new(SERVICE_ACCOUNT_DIR))?;
+    let credentials = credentials.context("there are no Kubernetes credentials")?;
+    Ok(Client::connect(&credentials, Options::default())?)
+}
+
+fn owned(line: LogLine<'_>) -> Line {
+    let value = |value| match value {
+        LogValue::Text(text) => LogValue::Text(std::borrow::Cow::Owned(text.into_owned())),
+        LogValue::Integer(number) => LogValue::Integer(number),
+        LogValue::Bool(yes) => LogValue::Bool(yes),
+    };
+    Line {
+        severity: line.severity,
+        text: line.text.into_owned(),
+        fields: line
+            .fields
+            .into_iter()
+            .map(|(name, found)| (name, value(found)))
+            .collect(),
+    }
+}

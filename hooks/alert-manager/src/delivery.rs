@@ -1,0 +1,191 @@
+//! One delivery run: what is new is admitted, what is due is claimed, sent and settled.
+//!
+//! ```text
+//! [admit ─▶ plan ─▶ claim]  ─▶  [start] ─▶ send ─▶ [settle + start the next] ─▶ …
+//!   one transaction              one message of a receiver at a time
+//! ```
+//!
+//! Brackets are transactions. An attempt is counted before it is made and settled before the receiver gets its next
+//! message, so a process that is killed costs at most one duplicate on a channel.
+
+mod lanes;
+mod plan;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ng_config::Config;
+use ng_delivery::{Flapping, Retrying};
+use ng_engine::time::Time;
+use ng_hook::Logger;
+use ng_state::{Keep, Store};
+
+use crate::chance::Chance;
+use crate::courier::Shared;
+
+/// How long a claim holds although its process lives: longer than any run.
+const CLAIM: Duration = Duration::from_mins(1);
+
+/// The time of a run, which goes on unless it was given.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// When the run began.
+    pub base: Time,
+    /// `None`: the time was given, and stands still.
+    pub started: Option<Instant>,
+}
+
+impl Clock {
+    /// The time.
+    pub fn now(&self) -> Time {
+        self.started
+            .map_or(self.base, |started| self.base.plus(started.elapsed()))
+    }
+}
+
+/// A point at which a process that is killed leaves another trace. Tests end the process there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Something was written.
+    Committed,
+    /// A message is about to be sent.
+    Sending,
+    /// An attempt is over and not yet settled.
+    Sent,
+}
+
+/// What a run works with.
+pub struct Desk<'a> {
+    /// The configuration.
+    pub config: &'a Arc<Config>,
+    /// The log.
+    pub log: &'a Logger,
+    /// Where the `log` channel writes: the same, whatever level is configured.
+    pub alerts: &'a Logger,
+    /// The time.
+    pub clock: Clock,
+    /// When sending has to be over.
+    pub deadline: Instant,
+    /// Called at each point at which a process that is killed leaves another trace.
+    pub step: &'a dyn Fn(Step),
+}
+
+impl Desk<'_> {
+    fn flapping(&self) -> Flapping {
+        Flapping {
+            threshold: self.config.alert.flap_threshold,
+            half_life: self.config.alert.flap_half_life,
+        }
+    }
+
+    fn retrying(&self) -> Retrying {
+        Retrying {
+            attempts: self.config.alert.retry_attempts,
+            delay: self.config.alert.retry_delay,
+        }
+    }
+}
+
+/// Delivers what is due. `share` is only called when there is something to send.
+pub fn deliver(
+    store: &mut Store,
+    desk: &Desk<'_>,
+    chance: &mut Chance,
+    share: impl FnOnce(&mut Store) -> anyhow::Result<Shared>,
+) -> anyhow::Result<()> {
+    let now = desk.clock.now();
+    if !store.has_work(now)? {
+        return Ok(());
+    }
+    admit(store, desk)?;
+    let claimant = store.claimant(chance.number())?;
+    let lanes = plan::claim(store, desk, &claimant)?;
+    (desk.step)(Step::Committed);
+    if lanes.is_empty() {
+        return Ok(());
+    }
+    let shared = Arc::new(share(store)?);
+    lanes::Run {
+        store,
+        desk,
+        claimant: &claimant,
+        chance,
+    }
+    .send(lanes, &shared)
+}
+
+/// Decides about new alerts, and lets go of what has calmed down.
+fn admit(store: &mut Store, desk: &Desk<'_>) -> anyhow::Result<()> {
+    let now = desk.clock.now();
+    let flapping = desk.flapping();
+    let mut transaction = store.begin()?;
+    let mut muted = 0_usize;
+    let mut began: Vec<String> = Vec::new();
+    transaction.admit(now, |alert, memory| {
+        use ng_delivery::Admission;
+        let admission = memory.admit(&alert.fresh, &flapping);
+        match admission {
+            Admission::Mute => muted += 1,
+            Admission::SendFlapping => began.push(format!("{} of {}", alert.node, alert.rule)),
+            Admission::Send | Admission::Hold => {}
+        }
+        admission
+    })?;
+    let calm = transaction.calm_down(now, |memory, newest| memory.calm_down(newest))?;
+    transaction.commit()?;
+    (desk.step)(Step::Committed);
+    for node in &began {
+        desk.log.warn("node is flapping", &[("node", node.into())]);
+    }
+    if muted > 0 {
+        desk.log.info("alerts muted", &[("alerts", muted.into())]);
+    }
+    if calm > 0 {
+        desk.log
+            .info("nodes have calmed down", &[("nodes", calm.into())]);
+    }
+    Ok(())
+}
+
+/// The note of the last time the outbox was cleared up.
+const CLEARED: &str = "alert-manager/cleared";
+/// Where runs have something to do.
+const CLEARING_INTERVAL: Duration = Duration::from_mins(1);
+/// Where they have not, so that dead letters do not stay for ever.
+const IDLE_INTERVAL: Duration = Duration::from_hours(1);
+const KEPT: Duration = Duration::from_hours(24);
+const MOST_KEPT: u32 = 2000;
+const RECEIVERS_KEPT: Duration = Duration::from_hours(24 * 7);
+
+/// Whether nothing has been cleared up for long.
+pub(crate) fn is_clearing_overdue(store: &Store, now: Time) -> anyhow::Result<bool> {
+    is_due(store, IDLE_INTERVAL, now)
+}
+
+fn is_due(store: &Store, interval: Duration, now: Time) -> anyhow::Result<bool> {
+    let noted = store.note(CLEARED)?.and_then(|text| text.parse().ok());
+    // A time to come is one of a clock that was set back.
+    Ok(noted
+        .map(Time::from_millis)
+        .is_none_or(|last| last > now || now.since(last) >= interval))
+}
+
+/// Clears up the outbox once in a while.
+pub(crate) fn clear_up(store: &mut Store, desk: &Desk<'_>) -> anyhow::Result<()> {
+    let now = desk.clock.now();
+    if !is_due(store, CLEARING_INTERVAL, now)? {
+        return Ok(());
+    }
+    let keep = Keep {
+        dead: desk.config.alert.dead_letter_age,
+        settled: KEPT,
+        most_settled: MOST_KEPT,
+        receivers: RECEIVERS_KEPT,
+    };
+    let flapping = desk.flapping();
+    let mut transaction = store.begin()?;
+    transaction.prune(&keep, now, |memory| memory.is_stale(now, &flapping))?;
+    transaction.set_note(CLEARED, Some(&now.millis().to_string()))?;
+    transaction.commit()?;
+    Ok(())
+}

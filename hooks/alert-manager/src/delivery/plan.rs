@@ -1,0 +1,181 @@
+//! What goes to which receiver in this run, claimed for this process.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use ng_config::{ChannelKind, Config};
+use ng_delivery::{Allowance, Batch, Grouping, Header, ReceiverState, Waiting};
+use ng_hook::Logger;
+use ng_notify::Receiver;
+use ng_state::{Claim, Claimant, OpenAlert, Settlement, Store, Transaction};
+
+use super::{CLAIM, Desk};
+
+/// A receiver and what it is to be sent.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// Name of the channel, as alerts have it.
+    pub(super) channel: String,
+    pub(super) receiver: Arc<Receiver>,
+    /// For what is remembered of the receiver.
+    pub(super) key: String,
+    pub(super) allowance: Option<Allowance>,
+    pub(super) state: ReceiverState,
+    pub(super) queue: VecDeque<Batch>,
+    /// Ids of alerts that say that their nodes are flapping.
+    pub(super) flapping: std::collections::HashSet<i64>,
+}
+
+/// The note of channels that cannot be used, so that each is one warning.
+const UNUSABLE: &str = "alert-manager/unusable-channels";
+
+/// Plans and claims, in one transaction: what is claimed is what was looked at.
+pub(super) fn claim(
+    store: &mut Store,
+    desk: &Desk<'_>,
+    claimant: &Claimant,
+) -> anyhow::Result<Vec<Lane>> {
+    let now = desk.clock.now();
+    let mut transaction = store.begin()?;
+    let open = transaction.open_alerts(now)?;
+    let mut lanes = Vec::new();
+    let mut unusable = BTreeMap::new();
+    for (channel, waiting) in by_channel(&open) {
+        match receiver(channel, desk.config) {
+            Ok(receiver) => {
+                let lane = lane(&transaction, (channel, receiver), &waiting, desk)?;
+                lanes.extend(lane);
+            }
+            Err(reason) => {
+                settle_unusable(&mut transaction, channel, &waiting, &reason, desk)?;
+                unusable.insert(channel.to_owned(), reason);
+            }
+        }
+    }
+    for lane in &lanes {
+        let claim = Claim {
+            claimant,
+            until: now.plus(CLAIM),
+        };
+        for batch in &lane.queue {
+            transaction.claim(&lane.channel, &batch.alerts, claim)?;
+        }
+    }
+    warn_unusable(&mut transaction, &unusable, desk)?;
+    transaction.commit()?;
+    Ok(lanes)
+}
+
+fn by_channel(open: &[OpenAlert]) -> BTreeMap<&str, Vec<Waiting<'_>>> {
+    let mut channels: BTreeMap<&str, Vec<Waiting<'_>>> = BTreeMap::new();
+    for alert in open {
+        for delivery in &alert.deliveries {
+            channels
+                .entry(&delivery.channel)
+                .or_default()
+                .push(Waiting {
+                    header: &alert.header,
+                    attempts: delivery.attempts,
+                    next_attempt: delivery.next_attempt,
+                    batch: delivery.batch,
+                    busy: delivery.busy,
+                });
+        }
+    }
+    channels
+}
+
+/// The receiver of a channel, or why it cannot be used.
+fn receiver(channel: &str, config: &Config) -> Result<Receiver, String> {
+    let kind: ChannelKind = channel
+        .parse()
+        .map_err(|error| format!("unknown channel {channel:?}: {error}"))?;
+    Receiver::of(kind, config).map_err(|error| error.to_string())
+}
+
+/// What the receiver is sent now; `None`: nothing, because nothing is due or because it is paused.
+fn lane(
+    transaction: &Transaction<'_>,
+    (channel, receiver): (&str, Receiver),
+    waiting: &[Waiting<'_>],
+    desk: &Desk<'_>,
+) -> anyhow::Result<Option<Lane>> {
+    let now = desk.clock.now();
+    let key = receiver.key();
+    let state = transaction.receiver(&key)?;
+    let allowance = receiver.rate().map(|rate| Allowance {
+        count: rate.count,
+        per: rate.per,
+    });
+    if state.is_paused(now) || state.tokens(allowance, now) == 0 {
+        return Ok(None);
+    }
+    let alert = &desk.config.alert;
+    let grouping = Grouping {
+        batch_size: usize::try_from(alert.batch_size.get()).unwrap_or(usize::MAX),
+        batch_timeout: alert.batch_timeout,
+    };
+    let queue: VecDeque<Batch> = ng_delivery::plan(waiting, &grouping, now).into();
+    let flaps = |header: &&Header| header.topic.flapping;
+    Ok((!queue.is_empty()).then(|| Lane {
+        channel: channel.to_owned(),
+        receiver: Arc::new(receiver),
+        key,
+        allowance,
+        state,
+        queue,
+        flapping: waiting
+            .iter()
+            .map(|waiting| waiting.header)
+            .filter(flaps)
+            .map(|header| header.id)
+            .collect(),
+    }))
+}
+
+fn settle_unusable(
+    transaction: &mut Transaction<'_>,
+    channel: &str,
+    waiting: &[Waiting<'_>],
+    reason: &str,
+    desk: &Desk<'_>,
+) -> anyhow::Result<()> {
+    let free = waiting.iter().filter(|waiting| !waiting.busy);
+    let ids: Vec<i64> = free.map(|waiting| waiting.header.id).collect();
+    let skipped = Settlement::Skipped {
+        reason: reason.to_owned(),
+    };
+    let count = transaction.settle(channel, &ids, &skipped, desk.clock.now())?;
+    transaction.tally(channel, "skipped", "notConfigured", count)?;
+    Ok(())
+}
+
+/// One warning for each channel, and again only when something about it has changed.
+fn warn_unusable(
+    transaction: &mut Transaction<'_>,
+    unusable: &BTreeMap<String, String>,
+    desk: &Desk<'_>,
+) -> anyhow::Result<()> {
+    let noted = transaction.note(UNUSABLE)?.unwrap_or_default();
+    let mut known: BTreeMap<String, String> = serde_json::from_str(&noted).unwrap_or_default();
+    let before = known.clone();
+    // A channel that can be used by now is worth a warning when it cannot be any more.
+    known.retain(|channel, _| receiver(channel, desk.config).is_err());
+    for (channel, reason) in unusable {
+        if known.get(channel) != Some(reason) {
+            warn(desk.log, channel, reason);
+            known.insert(channel.clone(), reason.clone());
+        }
+    }
+    if known != before {
+        transaction.set_note(UNUSABLE, Some(&serde_json::to_string(&known)?))?;
+    }
+    Ok(())
+}
+
+fn warn(log: &Logger, channel: &str, reason: &str) {
+    log.warn(
+        "alerts are not sent on a channel",
+        &[("channel", channel.into()), ("reason", reason.into())],
+    );
+}
