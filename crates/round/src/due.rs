@@ -66,6 +66,8 @@ impl Duty<'_> {
 pub(crate) struct Agenda<'a> {
     pub(crate) now: Time,
     pub(crate) scope: Scope,
+    /// Whether what was remembered is lost, so that statuses say which rules hold nodes.
+    pub(crate) lost: bool,
     pub(crate) glances: &'a BTreeMap<String, Glance>,
     pub(crate) defaults: &'a Defaults,
     /// Hash of the defaults.
@@ -117,7 +119,8 @@ impl Agenda<'_> {
         };
         for item in items
             .values()
-            .filter(|item| !item.deleting && self.is_concerned(&item.name) && self.is_due(item))
+            .filter(|item| !item.deleting && self.is_due(item))
+            .filter(|item| self.is_concerned(&item.name) || (self.lost && held_before(item)))
         {
             let spec_hash = item.spec_hash(self.fingerprint);
             match check(item, self.defaults) {
@@ -147,6 +150,11 @@ impl Agenda<'_> {
             .collect();
         duty
     }
+}
+
+/// Whether the rule's status tells of nodes that it holds.
+fn held_before(item: &RuleItem<'_>) -> bool {
+    published(item).is_some_and(|status| !status.triggered_nodes.is_empty())
 }
 
 /// How much too early an evaluation may come: ticks jitter by some milliseconds, and one that is just short of an

@@ -61,21 +61,10 @@ impl Round<'_> {
         }
         self.learn(&mut history);
         self.note_gone(&history);
-        let glances = self.agenda.glances;
-        self.duty.evaluate.retain(|due| {
-            // Another process may have evaluated the rule while the readings were fetched.
-            let before = glances
-                .get(&due.rule.name)
-                .and_then(|glance| glance.last_evaluated);
-            let present = history
-                .rules
-                .get(&due.rule.name)
-                .and_then(|rule| rule.summary.last_evaluated);
-            present <= before
-                || glances
-                    .get(&due.rule.name)
-                    .is_some_and(|glance| glance.spec_hash != due.spec_hash)
-        });
+        if self.is_overtaken(&history) {
+            return Ok((Plan::default(), history));
+        }
+        self.leave_out_evaluated(&history);
         let plan = self.decide(&mut history);
         let operations = statuses::writes(&self.duty, &plan, &mut history, self.desk);
         self.report_invalid();
@@ -90,6 +79,28 @@ impl Round<'_> {
             self.write(operation);
         }
         Ok((plan, history))
+    }
+
+    /// Whether another process that began later has decided since this one began: what it saw is newer, and going
+    /// back to what was seen here would undo it. Whatever is left is done by the next run.
+    fn is_overtaken(&self, history: &History) -> bool {
+        let before = |name: &str| self.agenda.glances.get(name)?.last_evaluated;
+        history.rules.iter().any(|(name, rule)| {
+            let last = rule.summary.last_evaluated;
+            last > Some(self.desk.now) && last != before(name)
+        })
+    }
+
+    /// Leaves out what another process has evaluated while the readings were fetched.
+    fn leave_out_evaluated(&mut self, history: &History) {
+        let glances = self.agenda.glances;
+        self.duty.evaluate.retain(|due| {
+            let before = glances.get(&due.rule.name);
+            let present = history.rules.get(&due.rule.name);
+            present.and_then(|rule| rule.summary.last_evaluated)
+                <= before.and_then(|glance| glance.last_evaluated)
+                || before.is_some_and(|glance| glance.spec_hash != due.spec_hash)
+        });
     }
 
     fn note_gone(&mut self, history: &History) {

@@ -74,6 +74,7 @@ pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> 
     let agenda = Agenda {
         now: desk.now,
         scope: desk.scope,
+        lost,
         glances: &glances,
         fingerprint: settings::fingerprint(&defaults),
         defaults: &defaults,

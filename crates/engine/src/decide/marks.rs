@@ -252,14 +252,15 @@ impl Balance<'_> {
                 // What it replaced was the same: it stays, and is theirs again.
                 Sight::Ours if owned.previous.as_deref() == stands => return false,
                 Sight::Ours => unset.push(as_shown(owned)),
-                Sight::Gone => return false,
-                // The snapshot may be older than our write; a value of someone else is no sign of that.
-                Sight::Unseen
+                Sight::Gone if !first => return false,
+                // The snapshot may be older than our write, or than the one another hook looked at; a value of someone
+                // else is no sign of that.
+                Sight::Gone | Sight::Unseen
                     if first && (stands.is_none() || stands == owned.previous.as_deref()) =>
                 {
                     unset.push(owned.clone());
                 }
-                Sight::Unseen => return now.since(since) < LINGER,
+                Sight::Gone | Sight::Unseen => return now.since(since) < LINGER,
             }
             true
         });
