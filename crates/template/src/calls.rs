@@ -6,6 +6,7 @@ use crate::eval::Interpreter;
 use crate::format::{self, Html};
 use crate::functions::Function as F;
 use crate::limits;
+use crate::units;
 use crate::value::{Number, Val, View};
 
 type Outcome<T> = Result<T, Problem>;
@@ -225,7 +226,7 @@ impl<'a> Interpreter<'a> {
         };
         let offset = or(self.text_of(argument(rest, 0))?, "+00:00");
         let format = or(self.text_of(argument(rest, 1))?, "%Y-%m-%d %H:%M:%S");
-        format::time(text, &offset, &format)
+        units::time(text, &offset, &format)
     }
 
     fn replace(&mut self, text: &str, rest: &[Val<'a>]) -> Outcome<String> {
@@ -446,11 +447,11 @@ fn numeric<'a>(function: F, subject: &Val<'a>, rest: &[Val<'a>]) -> Outcome<Val<
         }
         F::IsEven => Ok(Val::Bool(number.int() % 2 == 0)),
         F::IsOdd => Ok(Val::Bool(number.int() % 2 != 0)),
-        F::Duration => Ok(Val::text(format::duration(number.float()))),
-        F::Bytes => Ok(Val::text(format::bytes(number.float()))),
+        F::Duration => Ok(Val::text(units::duration(number.float()))),
+        F::Bytes => Ok(Val::text(units::bytes(number.float()))),
         F::Grouped => {
             let digits = argument(rest, 0).number().map(Number::int);
-            Ok(Val::text(format::grouped(number, digits)))
+            Ok(Val::text(units::grouped(number, digits)))
         }
         _ => rounded(function, number, rest),
     }

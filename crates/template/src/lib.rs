@@ -10,7 +10,7 @@
 //! value, and a list prints joined with `, `.
 //!
 //! - `detect`: which dialect; `go`, `jinja` (with `pieces` and `lex`), `hbs`: the parsers
-//! - `functions`: what can be called; `calls`, `format`: what it does; `value`: values
+//! - `functions`: what can be called; `calls`, `format`, `units`: what it does; `value`: values
 //! - `data`, [`label`]: prepare data for templates, and use rendered text as a label value
 
 mod ast;
@@ -29,6 +29,7 @@ mod lex;
 mod limits;
 mod names;
 mod pieces;
+mod units;
 mod value;
 
 pub use data::{number, with_snake_case};
