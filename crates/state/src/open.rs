@@ -110,7 +110,9 @@ fn inspect(place: &Place) -> Result<Option<(Connection, Option<Notice>)>, StateE
         found => Err(StateError::damaged(
             format!("the schema version {found}"),
             place,
-        )(serde::de::Error::custom("no release has written that"))),
+        )(serde::de::Error::custom(
+            "no release has written that",
+        ))),
     }
 }
 
