@@ -36,7 +36,8 @@ pub(crate) fn request(http: &Http, message: &Message, now: Time) -> Request {
         Http::Teams(url) => teams::request(url, message),
         Http::Telegram(bot) => telegram::request(bot, message, telegram::Style::Html, None),
         Http::Pagerduty(integration) => {
-            pagerduty::request(integration, message, message.nodes.first())
+            let texts = pagerduty::Texts::of(message);
+            pagerduty::request(integration, message, &texts, message.nodes.first())
         }
         Http::Alertmanager(url) => alertmanager::request(url, message),
     }

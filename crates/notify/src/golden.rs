@@ -63,7 +63,10 @@ fn requests(http: &Http, message: &Message) -> Vec<Request> {
         Http::Pagerduty(integration) => message
             .nodes
             .iter()
-            .map(|node| pagerduty::request(integration, message, Some(node)))
+            .map(|node| {
+                let texts = pagerduty::Texts::of(message);
+                pagerduty::request(integration, message, &texts, Some(node))
+            })
             .collect(),
         http => vec![channel::request(http, message, AT)],
     }

@@ -61,6 +61,8 @@ pub(crate) struct Answer {
     pub(crate) retry_after: Option<Duration>,
     /// As much as was read.
     pub(crate) body: String,
+    /// Whether the body ends there.
+    pub(crate) whole: bool,
 }
 
 impl Answer {
@@ -195,12 +197,12 @@ fn read(response: Response<ureq::Body>, now: Time) -> Answer {
     let (parts, body) = response.into_parts();
     let mut bytes = Vec::new();
     let mut reader = body.into_reader().take(ANSWER_LIMIT);
-    // An error here leaves a partial body, which no channel mistakes for its own form of success.
-    let _ = reader.read_to_end(&mut bytes);
+    let whole = reader.read_to_end(&mut bytes).is_ok();
     Answer {
         status: parts.status.as_u16(),
         retry_after: retry_after(&parts.headers, now),
         body: String::from_utf8_lossy(&bytes).into_owned(),
+        whole,
     }
 }
 
@@ -356,6 +358,7 @@ mod tests {
                 status,
                 retry_after: Some(Duration::from_secs(7)),
                 body: "because\nso".to_owned(),
+                whole: true,
             };
             let found = match answer.by_status() {
                 Outcome::Delivered => "delivered",

@@ -287,15 +287,19 @@ impl Http {
         };
         let own = own.into_iter().map(Secret::expose);
         let mut secrets: Vec<&str> = own.filter(|text| text.len() >= SHORTEST_SECRET).collect();
+        if let Self::Telegram(bot) = self {
+            // The number of the bot, and what only its owner knows.
+            let parts = bot.token.expose().split(':');
+            secrets.extend(parts.filter(|part| part.len() >= SHORTEST_URL_PART));
+        }
         match self {
             // These addresses are no secrets, but for the login one may carry.
             Self::Telegram(_) | Self::Pagerduty(_) | Self::Alertmanager(_) => {
                 let login = authority(self.url()).rsplit_once('@');
-                secrets.extend(
-                    login
-                        .map(|(login, _)| login)
-                        .filter(|login| !login.is_empty()),
-                );
+                let parts = login
+                    .into_iter()
+                    .flat_map(|(login, _)| login.split([':', '%']));
+                secrets.extend(parts.filter(|part| part.len() >= SHORTEST_SECRET));
             }
             Self::Webhook(_)
             | Self::Slack(_)
@@ -303,7 +307,8 @@ impl Http {
             | Self::Wecom(_)
             | Self::Feishu(_)
             | Self::Teams(_) => {
-                let separators = ['/', '?', '&', '=', '#', '@', ':'];
+                // An answer may quote a part decoded, so percent signs part, too.
+                let separators = ['/', '?', '&', '=', '#', '@', ':', '%'];
                 let parts = self.url().split(separators);
                 let host = self.host();
                 secrets

@@ -82,7 +82,14 @@ pub fn send(
             }
         }
         Via::Http(http) => match receiver.courier() {
-            Ok(courier) => post(http, courier, message, when),
+            Ok(courier) => {
+                let line = Line {
+                    receiver,
+                    courier,
+                    when,
+                };
+                line.tell(http, message)
+            }
             // The file may be mounted later.
             Err(reason) => {
                 let after = None;
@@ -120,100 +127,100 @@ fn hide(receiver: &Receiver, sent: &mut Sent) {
     }
 }
 
-/// The channels that are one or more HTTP requests.
-fn post(http: &Http, courier: &Courier, message: &Message, when: &When) -> Sent {
-    let once = |verdict: fn(&Answer) -> Outcome| {
-        let request = channel::request(http, message, when.now);
-        whole(exchange(courier, &request, when, verdict), message)
-    };
-    match http {
-        Http::Webhook(_) => once(Answer::by_status),
-        Http::Slack(_) => once(slack::verdict),
-        Http::Wecom(_) => once(wecom::verdict),
-        Http::Feishu(_) => once(feishu::verdict),
-        Http::Teams(_) => once(teams::verdict),
-        Http::Alertmanager(_) => once(alertmanager::verdict),
-        Http::Dingtalk(robot) => whole(to_dingtalk(robot, courier, message, when), message),
-        Http::Telegram(bot) => to_telegram(bot, courier, message, when),
-        Http::Pagerduty(integration) => to_pagerduty(integration, courier, message, when),
-    }
+/// A receiver that can be asked until the deadline.
+struct Line<'a> {
+    receiver: &'a Receiver,
+    courier: &'a Courier,
+    when: &'a When,
 }
 
-fn exchange(
-    courier: &Courier,
-    request: &Request,
-    when: &When,
-    verdict: fn(&Answer) -> Outcome,
-) -> Outcome {
-    match courier.post(request, when) {
-        Ok(answer) => verdict(&answer),
-        Err(outcome) => outcome,
-    }
-}
-
-/// What the robot calls too long is sent once more with less text.
-fn to_dingtalk(robot: &Robot, courier: &Courier, message: &Message, when: &When) -> Outcome {
-    let request = dingtalk::request(robot, message, when.now);
-    match courier.post(&request, when) {
-        Ok(answer) if dingtalk::is_too_long(&answer) => {
-            let request = dingtalk::shorter(robot, message, when.now);
-            exchange(courier, &request, when, dingtalk::verdict)
-        }
-        Ok(answer) => dingtalk::verdict(&answer),
-        Err(outcome) => outcome,
-    }
-}
-
-/// At most three requests: the service may ask for plain or less text, and for another chat.
-fn to_telegram(bot: &Bot, courier: &Courier, message: &Message, when: &When) -> Sent {
-    const MOST: usize = 3;
-    let (mut style, mut moved) = (Style::Html, None);
-    let mut outcome = None;
-    for _ in 0..MOST {
-        let request = telegram::request(bot, message, style, moved);
-        let answer = match courier.post(&request, when) {
-            Ok(answer) => answer,
-            Err(failure) => {
-                outcome = Some(failure);
-                break;
-            }
+impl Line<'_> {
+    /// One or more requests, as the channel needs.
+    fn tell(&self, http: &Http, message: &Message) -> Sent {
+        let once = |verdict: fn(&Answer) -> Outcome| {
+            let request = channel::request(http, message, self.when.now);
+            whole(self.exchange(&request, verdict), message)
         };
-        match telegram::reply(&answer, style) {
-            Reply::Settled(settled) => {
-                outcome = Some(settled);
-                break;
-            }
-            Reply::Rewrite(other) => style = other,
-            Reply::Moved(chat) => moved = Some(chat),
+        match http {
+            Http::Webhook(_) => once(Answer::by_status),
+            Http::Slack(_) => once(slack::verdict),
+            Http::Wecom(_) => once(wecom::verdict),
+            Http::Feishu(_) => once(feishu::verdict),
+            Http::Teams(_) => once(teams::verdict),
+            Http::Alertmanager(_) => once(alertmanager::verdict),
+            Http::Dingtalk(robot) => whole(self.to_dingtalk(robot, message), message),
+            Http::Telegram(bot) => self.to_telegram(bot, message),
+            Http::Pagerduty(integration) => self.to_pagerduty(integration, message),
         }
     }
-    let outcome = outcome.unwrap_or_else(|| Outcome::Permanent {
-        reason: format!("{MOST} forms of the message were refused"),
-    });
-    let note = moved
-        .map(|chat| format!("the chat has become a supergroup: set telegram.chatId to \"{chat}\""));
-    Sent {
-        notes: note.into_iter().collect(),
-        ..whole(outcome, message)
-    }
-}
 
-/// One event a node, a few at a time.
-fn to_pagerduty(
-    integration: &Integration,
-    courier: &Courier,
-    message: &Message,
-    when: &When,
-) -> Sent {
-    let event = |node: Option<&NodeFacts>| {
-        let request = pagerduty::request(integration, message, node);
-        exchange(courier, &request, when, pagerduty::verdict)
-    };
-    if message.nodes.is_empty() {
-        return whole(event(None), message);
+    /// Sends one request. Secrets go from the answer before it is quoted, which may cut one in half.
+    fn ask(&self, request: &Request) -> Result<Answer, Outcome> {
+        let mut answer = self.courier.post(request, self.when)?;
+        answer.body = self.receiver.redacted(&answer.body);
+        Ok(answer)
     }
-    let outcomes = each(&message.nodes, |node| event(Some(node)));
-    summed(message, &outcomes)
+
+    fn exchange(&self, request: &Request, verdict: fn(&Answer) -> Outcome) -> Outcome {
+        self.ask(request)
+            .map_or_else(|outcome| outcome, |answer| verdict(&answer))
+    }
+
+    /// What the robot calls too long is sent once more with less text.
+    fn to_dingtalk(&self, robot: &Robot, message: &Message) -> Outcome {
+        let request = dingtalk::request(robot, message, self.when.now);
+        match self.ask(&request) {
+            Ok(answer) if dingtalk::is_too_long(&answer) => {
+                let request = dingtalk::shorter(robot, message, self.when.now);
+                self.exchange(&request, dingtalk::verdict)
+            }
+            Ok(answer) => dingtalk::verdict(&answer),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// At most three requests: the service may ask for plain or less text, and for another chat.
+    fn to_telegram(&self, bot: &Bot, message: &Message) -> Sent {
+        const MOST: usize = 3;
+        let (mut style, mut moved) = (Style::Html, None);
+        let mut outcome = Outcome::Permanent {
+            reason: format!("{MOST} forms of the message were refused"),
+        };
+        for _ in 0..MOST {
+            let request = telegram::request(bot, message, style, moved);
+            let reply = self
+                .ask(&request)
+                .map_or_else(Reply::Settled, |answer| telegram::reply(&answer, style));
+            match reply {
+                Reply::Rewrite(other) => style = other,
+                Reply::Moved(chat) => moved = Some(chat),
+                Reply::Settled(settled) => {
+                    outcome = settled;
+                    break;
+                }
+            }
+        }
+        let note = moved.map(|chat| {
+            format!("the chat has become a supergroup: set telegram.chatId to \"{chat}\"")
+        });
+        Sent {
+            notes: note.into_iter().collect(),
+            ..whole(outcome, message)
+        }
+    }
+
+    /// One event a node, a few at a time.
+    fn to_pagerduty(&self, integration: &Integration, message: &Message) -> Sent {
+        let texts = pagerduty::Texts::of(message);
+        let event = |node: Option<&NodeFacts>| {
+            let request = pagerduty::request(integration, message, &texts, node);
+            self.exchange(&request, pagerduty::verdict)
+        };
+        if message.nodes.is_empty() {
+            return whole(event(None), message);
+        }
+        summed(message, &each(&message.nodes, |node| event(Some(node))))
+    }
 }
 
 /// Calls `event` for every node on a few threads; `None` where it was not called, which is after a failure that

@@ -69,12 +69,12 @@ pub(crate) fn repeat() -> Message {
     let mut message = message();
     message.kind = AlertKind::Repeat;
     message.severity = Severity::Critical;
-    message.title = "High load on 3 nodes".to_owned();
-    message.summary = "3 nodes under load".to_owned();
-    message.body = "Under load:\n- worker-1\n- worker-2\n- worker-3\n".to_owned();
+    message.title = "High load on 3 nodes".into();
+    message.summary = "3 nodes under load".into();
+    message.body = "Under load:\n- worker-1\n- worker-2\n- worker-3\n".into();
     message.nodes = ["worker-1", "worker-2", "worker-3"].map(node).into();
     message.total = 3;
-    message.id = "0192-repeat".to_owned();
+    message.id = "0192-repeat".into();
     message.fingerprint = message.group.clone();
     let first = &mut message.nodes[0];
     first.repeats = 2;
@@ -109,10 +109,10 @@ pub(crate) fn repeat() -> Message {
 pub(crate) fn recovery() -> Message {
     let mut message = message();
     message.kind = AlertKind::Recovery;
-    message.title = "worker-1 recovered".to_owned();
-    message.summary = "worker-1: cpuLoadRatio 0.4".to_owned();
-    message.body = "worker-1 is back.\n".to_owned();
-    message.id = "0192-recovery".to_owned();
+    message.title = "worker-1 recovered".into();
+    message.summary = "worker-1: cpuLoadRatio 0.4".into();
+    message.body = "worker-1 is back.\n".into();
+    message.id = "0192-recovery".into();
     message
 }
 
@@ -126,11 +126,11 @@ pub(crate) fn hostile(nodes: usize, length: usize) -> Message {
     );
     let long: String = text.chars().cycle().take(length).collect();
     let mut message = message();
-    message.rule = text.to_owned();
-    message.rule_description = long.clone();
+    message.rule = text.into();
+    message.rule_description.clone_from(&long);
     message.cluster = Some(text.to_owned());
-    message.title = long.clone();
-    message.summary = long.clone();
+    message.title.clone_from(&long);
+    message.summary.clone_from(&long);
     message.body = long;
     message.nodes = (0..nodes).map(|i| node(&format!("n-{i}"))).collect();
     message.total = nodes;

@@ -37,7 +37,11 @@ const MARK: &str = "\n… and 1,000,000,000 more nodes";
 /// The body of a message, escaped, and shortened where it is too long.
 pub(crate) fn body(message: &Message, form: Form) -> String {
     let text = clean(&message.body);
-    let text = text.trim_end();
+    // Services refuse an empty text.
+    let text = match text.trim_end() {
+        "" => &one_line(&message.summary),
+        text => text,
+    };
     let budget = form.limit.saturating_sub(form.cost(MARK));
     // What is longer in bytes than any limit counts is not escaped only to be thrown away.
     if text.len() <= form.limit.saturating_mul(4) {

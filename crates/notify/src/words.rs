@@ -53,6 +53,9 @@ pub(crate) const fn kind(kind: AlertKind) -> &'static str {
 
 /// The title in one line; a test and a rule that only pretends say so first.
 pub(crate) fn heading(message: &Message) -> String {
+    if message.title.trim().is_empty() {
+        return marked(message, &message.rule);
+    }
     marked(message, &message.title)
 }
 

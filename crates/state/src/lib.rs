@@ -34,7 +34,7 @@ pub use counter::Counter;
 pub use error::StateError;
 pub use open::{Notice, Opened};
 pub use outbox::{
-    Claim, Delivery, DeliveryState, FreshAlert, Keep, OpenAlert, OpenDelivery, OutboxCounts,
+    Claim, Delivery, DeliveryState, Facts, FreshAlert, Keep, OpenAlert, OpenDelivery, OutboxCounts,
     OutboxFilter, QueuedAlert, Settlement, Tally,
 };
 pub use rules::Glance;

@@ -18,7 +18,7 @@ use crate::error::StateError;
 use crate::place::Place;
 
 pub use admission::FreshAlert;
-pub use sending::{Claim, OpenAlert, OpenDelivery, Settlement};
+pub use sending::{Claim, Facts, OpenAlert, OpenDelivery, Settlement};
 pub use upkeep::{Keep, Tally};
 
 /// How far a channel is with an alert.
@@ -94,7 +94,7 @@ pub struct QueuedAlert {
     /// Name of the node.
     pub node: String,
     /// The facts, or why they cannot be read: such an alert must not hold up the others.
-    pub alert: Result<Alert, serde_json::Error>,
+    pub alert: Facts,
     /// By channel.
     pub deliveries: Vec<Delivery>,
 }

@@ -83,9 +83,15 @@ impl<'a> Interpreter<'a> {
             _ if subject.is_nothing() && !matches!(function, F::Int | F::Float | F::ToJson) => {
                 Ok(Val::Missing)
             }
-            F::Negate | F::Abs | F::Round | F::RoundPython | F::IsEven | F::IsOdd | F::Duration => {
-                numeric(function, subject, rest)
-            }
+            F::Negate
+            | F::Abs
+            | F::Round
+            | F::RoundPython
+            | F::IsEven
+            | F::IsOdd
+            | F::Duration
+            | F::Grouped
+            | F::Bytes => numeric(function, subject, rest),
             F::Int | F::Float => Ok(convert(function, subject, rest)),
             _ => self.textual(function, subject, rest),
         }
@@ -104,6 +110,7 @@ impl<'a> Interpreter<'a> {
             F::Capitalize => format::capitalize(&text),
             F::UrlEncode => format::url_encode(&text),
             F::Trim => self.trim(&text, rest)?,
+            F::Time => self.time(&text, rest)?,
             F::Replace => self.replace(&text, rest)?,
             F::Truncate => self.truncate(&text, rest)?,
             F::Split => return self.split(&text, rest),
@@ -206,6 +213,19 @@ impl<'a> Interpreter<'a> {
         }
         let set: Vec<char> = self.text_of(argument(rest, 0))?.chars().take(64).collect();
         Ok(text.trim_matches(|c| set.contains(&c)).to_owned())
+    }
+
+    fn time(&mut self, text: &str, rest: &[Val<'a>]) -> Outcome<String> {
+        let or = |text: String, otherwise: &str| {
+            if text.is_empty() {
+                otherwise.to_owned()
+            } else {
+                text
+            }
+        };
+        let offset = or(self.text_of(argument(rest, 0))?, "+00:00");
+        let format = or(self.text_of(argument(rest, 1))?, "%Y-%m-%d %H:%M:%S");
+        format::time(text, &offset, &format)
     }
 
     fn replace(&mut self, text: &str, rest: &[Val<'a>]) -> Outcome<String> {
@@ -427,6 +447,11 @@ fn numeric<'a>(function: F, subject: &Val<'a>, rest: &[Val<'a>]) -> Outcome<Val<
         F::IsEven => Ok(Val::Bool(number.int() % 2 == 0)),
         F::IsOdd => Ok(Val::Bool(number.int() % 2 != 0)),
         F::Duration => Ok(Val::text(format::duration(number.float()))),
+        F::Bytes => Ok(Val::text(format::bytes(number.float()))),
+        F::Grouped => {
+            let digits = argument(rest, 0).number().map(Number::int);
+            Ok(Val::text(format::grouped(number, digits)))
+        }
         _ => rounded(function, number, rest),
     }
 }

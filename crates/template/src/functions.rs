@@ -51,6 +51,9 @@ pub(crate) enum Function {
     Last,
     ToJson,
     Duration,
+    Grouped,
+    Bytes,
+    Time,
     UrlEncode,
     Items,
     Keys,
@@ -84,6 +87,9 @@ const COMMON: Names = &[
     ("first", Function::First),
     ("last", Function::Last),
     ("duration", Function::Duration),
+    ("number", Function::Grouped),
+    ("bytes", Function::Bytes),
+    ("time", Function::Time),
     ("urlencode", Function::UrlEncode),
 ];
 
@@ -229,9 +235,16 @@ impl Function {
             F::And | F::Or | F::Printf | F::Index => (1, usize::MAX),
             F::Eq => (2, usize::MAX),
             F::Choose | F::Replace => (3, 3),
-            F::Slice | F::Default | F::RoundPython => (1, 3),
+            F::Slice | F::Default | F::RoundPython | F::Time => (1, 3),
             F::Truncate => (1, 5),
-            F::Round | F::Join | F::Int | F::Float | F::ToJson | F::Split | F::Trim => (1, 2),
+            F::Round
+            | F::Join
+            | F::Int
+            | F::Float
+            | F::ToJson
+            | F::Split
+            | F::Trim
+            | F::Grouped => (1, 2),
             F::Ne
             | F::Lt
             | F::Le
@@ -260,6 +273,8 @@ impl Function {
             Self::Join => &["d"],
             Self::Replace => &["old", "new"],
             Self::Int | Self::Float => &["default"],
+            Self::Grouped => &["precision"],
+            Self::Time => &["offset", "format"],
             _ => &[],
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 fn data() -> Value {
     json!({
-        "nodeName": "node-1", "severity": "warning", "empty": "", "nil": null, "seconds": 3723,
+        "nodeName": "node-1", "severity": "warning", "empty": "", "nil": null, "seconds": 3723, "big": 1_234_567.25, "at": "2026-01-02T03:04:05Z",
         "ratio": 0.12345, "html": "<b>&\"'`=", "list": ["a", "b"], "map": {"k": "v"},
         "actions": [{"type": "taint"}, {"type": "alert"}]
     })
@@ -192,6 +192,24 @@ fn what_has_no_value_is_warned_of() {
 
 /// Go, Jinja, Handlebars, and what all three print.
 const HELPERS: &[(&str, &str, &str, &str)] = &[
+    (
+        "{{ number .big }} {{ number .big 1 }} {{ .seconds | number }}",
+        "{{ big|number }} {{ big|number(1) }} {{ seconds|number }}",
+        "{{number big}} {{number big 1}} {{number seconds}}",
+        "1,234,567.25 1,234,567.2 3,723",
+    ),
+    (
+        "{{ bytes .big }}",
+        "{{ big|bytes }}",
+        "{{bytes big}}",
+        "1.2 MiB",
+    ),
+    (
+        "{{ time .at }} {{ time .at \"+08:00\" \"%H:%M\" }}",
+        "{{ at|time }} {{ at|time('+08:00', format='%H:%M') }}",
+        "{{time at}} {{time at \"+08:00\" \"%H:%M\"}}",
+        "2026-01-02 03:04:05 11:04",
+    ),
     (
         "{{ .ratio | round 2 }}",
         "{{ ratio|round(2) }}",

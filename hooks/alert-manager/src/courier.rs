@@ -134,7 +134,7 @@ fn attempt(receiver: &Receiver, shared: &Shared, job: Job, events: &Sender<Event
     if flapping {
         words::add_flapping(&mut composed.message, context.language);
     }
-    let nodes: Vec<(i64, String)> = ids
+    let by_id: Vec<(i64, String)> = ids
         .into_iter()
         .zip(alerts.into_iter().map(|alert| alert.node))
         .collect();
@@ -152,21 +152,21 @@ fn attempt(receiver: &Receiver, shared: &Shared, job: Job, events: &Sender<Event
     Ended {
         lane,
         outcome: sent.outcome,
-        told: told(&composed.message, sent.told, &nodes),
+        told: told(&composed.message, sent.told, &by_id),
         notes,
         problems: composed.problems,
     }
 }
 
 /// Ids of the alerts of the first `count` nodes of the message.
-fn told(message: &Message, count: usize, nodes: &[(i64, String)]) -> Vec<i64> {
+fn told(message: &Message, count: usize, by_id: &[(i64, String)]) -> Vec<i64> {
     let names: std::collections::HashSet<&str> = message
         .nodes
         .iter()
         .take(count)
         .map(|node| node.name.as_str())
         .collect();
-    nodes
+    by_id
         .iter()
         .filter(|(_, node)| names.contains(node.as_str()))
         .map(|(id, _)| *id)
@@ -183,11 +183,11 @@ fn top_pods(
     if !compose::wants_top_pods(choice) {
         return BTreeMap::new();
     }
-    let nodes: Vec<&str> = alerts.iter().map(|alert| alert.node.as_str()).collect();
+    let names: Vec<&str> = alerts.iter().map(|alert| alert.node.as_str()).collect();
     let deadline = deadline.min(Instant::now() + PODS_LIMIT);
     match connect(&shared.env) {
         Ok(client) => {
-            let found = pods::top_pods(&nodes, &client, deadline);
+            let found = pods::top_pods(&names, &client, deadline);
             notes.extend(found.warnings);
             found.by_node
         }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ng_config::Config;
-use ng_delivery::{Flapping, Retrying};
+use ng_delivery::{Admission, Flapping, Memory, Retrying};
 use ng_engine::time::Time;
 use ng_hook::Logger;
 use ng_state::{Keep, Store};
@@ -54,10 +54,21 @@ pub enum Step {
     Sent,
 }
 
+/// What becomes of alerts on a channel that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// The configuration is as it should be: they are settled.
+    Settle,
+    /// Something stands in for an invalid configuration, which may have had the channel: they wait for it for a while.
+    Wait,
+}
+
 /// What a run works with.
 pub struct Desk<'a> {
     /// The configuration.
     pub config: &'a Arc<Config>,
+    /// What becomes of alerts on a channel it does not have.
+    pub unusable: Unusable,
     /// The log.
     pub log: &'a Logger,
     /// Where the `log` channel writes: the same, whatever level is configured.
@@ -122,7 +133,6 @@ fn admit(store: &mut Store, desk: &Desk<'_>) -> anyhow::Result<()> {
     let mut muted = 0_usize;
     let mut began: Vec<String> = Vec::new();
     transaction.admit(now, |alert, memory| {
-        use ng_delivery::Admission;
         let admission = memory.admit(&alert.fresh, &flapping);
         match admission {
             Admission::Mute => muted += 1,
@@ -131,7 +141,7 @@ fn admit(store: &mut Store, desk: &Desk<'_>) -> anyhow::Result<()> {
         }
         admission
     })?;
-    let calm = transaction.calm_down(now, |memory, newest| memory.calm_down(newest))?;
+    let calm = transaction.calm_down(now, Memory::calm_down)?;
     transaction.commit()?;
     (desk.step)(Step::Committed);
     for node in &began {

@@ -36,7 +36,7 @@ use ng_state::{Notice, Store};
 use bindings::{Reasons, Snapshot};
 use chance::Chance;
 use courier::Shared;
-use delivery::{Clock, Desk};
+use delivery::{Clock, Desk, Unusable};
 
 pub use cli::commands as run_command;
 pub use templates::Templates;
@@ -103,11 +103,16 @@ fn deliver(run: &Run, store: &mut Store, report: &mut Report) -> anyhow::Result<
     let loaded = load_config(&run.env);
     apply_log_settings(&run.log, &loaded.config.log);
     say_what_is_used(&run.log, &loaded);
+    let unusable = match loaded.state {
+        State::Valid => Unusable::Settle,
+        State::Fallback { .. } => Unusable::Wait,
+    };
     let config = Arc::new(loaded.config);
     let alerts = alert_logger(run, &config);
     let started = Instant::now();
     let desk = Desk {
         config: &config,
+        unusable,
         log: &run.log,
         alerts: &alerts,
         clock: Clock {

@@ -277,11 +277,11 @@ impl Listing {
 
     /// The last column is as wide as it is.
     fn line(&self, cells: &[String; 10], out: &mut impl Write) -> io::Result<()> {
-        let mut line = String::new();
-        for (cell, width) in cells.iter().zip(&self.widths) {
-            line.push_str(&format!("{cell:width$}  "));
-        }
-        writeln!(out, "{}", line.trim_end())
+        let cells = cells.iter().zip(&self.widths);
+        let padded: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        writeln!(out, "{}", padded.join("  ").trim_end())
     }
 }
 

@@ -410,65 +410,81 @@ fn a_flapping_node_is_one_alert_and_then_its_last_state() {
     assert_eq!(desk.count(DeliveryState::Held), 0);
 }
 
+/// A template that cannot be used and one that can.
+fn templates() -> [Value; 2] {
+    [
+        template(
+            "broken",
+            &json!({"subject": "{{#if}} {{/each}}", "body": "x"}),
+        ),
+        template(
+            "good",
+            &json!({"subject": "On {{nodeName}}", "body": "Load of {{nodeName}}"}),
+        ),
+    ]
+}
+
+/// The first sight of templates.
+fn synchronization(objects: &[Value]) -> Value {
+    let objects = support::snapshot(objects);
+    json!([{
+        "binding": "monitor-alert-templates", "type": "Synchronization", "objects": objects,
+        "snapshots": {"monitor-alert-templates": objects},
+    }])
+}
+
 #[test]
-fn a_broken_template_loses_nothing_and_says_so_once() {
-    let receiver = Receiver::good();
-    let desk = Desk::new(receiver.url());
-    let broken = template(
-        "broken",
-        &json!({"subject": "{{#if}} {{/each}}", "body": "x"}),
-    );
-    let good = template(
-        "good",
-        &json!({"subject": "On {{nodeName}}", "body": "Load of {{nodeName}}"}),
-    );
-    let contexts = |objects: &[Value]| {
-        json!([{
-            "binding": "monitor-alert-templates", "type": "Synchronization", "objects": support::snapshot(objects),
-            "snapshots": {"monitor-alert-templates": support::snapshot(objects)},
-        }])
-    };
-    let run = desk.run(&contexts(&[broken.clone(), good.clone()]), NOW);
+fn the_status_of_a_template_is_written_when_it_differs() {
+    let desk = Desk::new("");
+    let run = desk.run(&synchronization(&templates()), NOW);
     assert_eq!(run.status, Some(0), "{run:?}");
-    let statuses: Vec<(&str, &Value)> = run
+    let statuses: Vec<(&Value, &Value, &Value)> = run
         .patches
         .iter()
         .map(|patch| {
-            assert_eq!(patch["subresource"], "status", "{patch}");
             let condition = &patch["mergePatch"]["status"]["conditions"][0];
-            (
-                patch["name"].as_str().expect("a name"),
-                &condition["status"],
-            )
+            (&patch["subresource"], &patch["name"], &condition["status"])
         })
         .collect();
-    assert_eq!(
-        statuses,
-        [("broken", &json!("False")), ("good", &json!("True"))]
-    );
+    let expected = [
+        (&json!("status"), &json!("broken"), &json!("False")),
+        (&json!("status"), &json!("good"), &json!("True")),
+    ];
+    assert_eq!(statuses, expected);
     assert_eq!(
         run.logged("alert template cannot be used").len(),
         1,
         "{}",
         run.stdout
     );
-    // Written as it stands there, nothing is to be said again.
-    let told = |object: &Value| {
-        let patch = run
-            .patches
-            .iter()
-            .find(|patch| patch["name"] == object["metadata"]["name"]);
-        let mut object = object.clone();
-        object["status"] = patch.expect("a patch")["mergePatch"]["status"].clone();
-        object
-    };
-    let objects = [told(&broken), told(&good)];
-    let again = desk.run(&contexts(&objects), &after(5));
+    // Written as it stands there, nothing is to be said again, at whatever time.
+    let mut told = templates();
+    for (object, patch) in told.iter_mut().zip(&run.patches) {
+        object["status"] = patch["mergePatch"]["status"].clone();
+    }
+    let again = desk.run(&synchronization(&told), &after(5));
     assert_eq!(
         (again.patches.len(), again.stdout.as_str()),
         (0, ""),
         "{again:?}"
     );
+    desk.queue(&[alert("a", &["log"])], NOW);
+    assert_eq!(desk.run(&tick(&told), &after(5)).patches.len(), 0);
+    // A mended template is valid from then on.
+    told[0]["spec"] = json!({"subject": "s", "body": "b"});
+    told[0]["metadata"]["generation"] = json!(4);
+    let mended = desk.run(&synchronization(&told), &after(10));
+    let status = &mended.patches[0]["mergePatch"]["status"];
+    assert_eq!(mended.patches.len(), 1);
+    assert_eq!(status["observedGeneration"], 4);
+    assert_eq!(status["conditions"][0]["status"], "True");
+    assert_eq!(status["conditions"][0]["lastTransitionTime"], after(10));
+}
+
+#[test]
+fn a_template_that_is_broken_or_absent_loses_no_alert() {
+    let receiver = Receiver::good();
+    let desk = Desk::new(receiver.url());
     let named = |name: &str| {
         with(
             "node-1",
@@ -477,15 +493,38 @@ fn a_broken_template_loses_nothing_and_says_so_once() {
         )
     };
     desk.queue(&["broken", "good", "absent"].map(named), NOW);
-    let run = desk.run(&tick(&objects), &after(5));
-    assert_eq!((run.status, run.patches.len()), (Some(0), 0), "{run:?}");
-    let titles: Vec<String> = receiver
-        .requests()
+    let run = desk.run(&tick(&templates()), &after(5));
+    assert_eq!(run.status, Some(0), "{run:?}");
+    let requests = receiver.requests();
+    let titles: Vec<&str> = requests
         .iter()
-        .filter_map(|request| request.body["title"].as_str().map(str::to_owned))
+        .filter_map(|request| request.body["title"].as_str())
         .collect();
     assert_eq!(titles.len(), 3, "{titles:?}");
-    assert!(titles.contains(&"On node-1".to_owned()), "{titles:?}");
+    assert!(titles.contains(&"On node-1"), "{titles:?}");
+    assert_eq!(run.logged("alert template").len(), 2, "{}", run.stdout);
+    // Without a snapshot, templates are those last seen.
+    desk.queue(&[named("good")], &after(10));
+    let bare = json!([{"binding": "alert-delivery", "type": "Schedule"}]);
+    desk.run(&bare, &after(10));
+    assert_eq!(receiver.requests()[3].body["title"], "On node-1");
+}
+
+#[test]
+fn an_invalid_configuration_loses_no_alert() {
+    let receiver = Receiver::good();
+    let desk = Desk::new(receiver.url());
+    desk.put("config/config.json", "{\"alert\": {\"webhookUrl\": 5}}");
+    desk.queue(&[alert("a", &["webhook"])], NOW);
+    let run = desk.tick(NOW);
+    assert_eq!(
+        (run.status, desk.count(DeliveryState::Pending)),
+        (Some(0), 1),
+        "{run:?}"
+    );
+    desk.configure(receiver.url(), &json!({}));
+    desk.tick(&after(600));
+    assert_eq!(receiver.got(), ["trigger a"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 
 /// Packages of ours below `crates/`, and those of ours that each may use. A new one needs a line here.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("ng-engine", &[]),
     ("ng-hook", &[]),
     ("ng-kube", &[]),
@@ -18,6 +18,10 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("ng-metrics", &["ng-engine", "ng-kube"]),
     ("ng-nodes", &["ng-engine", "ng-hook", "ng-kube"]),
     ("ng-notify", &["ng-config", "ng-engine", "ng-template"]),
+    (
+        "ng-lint",
+        &["ng-config", "ng-engine", "ng-notify", "ng-template"],
+    ),
     (
         "ng-round",
         &[

@@ -33,27 +33,50 @@ const MANY: usize = 10;
 /// The documentation advises minutes.
 const FLOOD_WAIT: Duration = Duration::from_mins(2);
 
+/// What stands in every event of a message, made once for all of them.
+pub(crate) struct Texts {
+    title: String,
+    summary: String,
+    description: String,
+    rule_description: String,
+}
+
+impl Texts {
+    pub(crate) fn of(message: &Message) -> Self {
+        let limit = if message.nodes.len() > MANY {
+            DETAILS_OF_MANY
+        } else {
+            DETAILS.limit
+        };
+        Self {
+            title: line(&message.title, SUMMARY),
+            summary: line(&message.summary, SUMMARY),
+            description: body(message, DETAILS.within(limit)),
+            rule_description: line(&message.rule_description, SUMMARY),
+        }
+    }
+}
+
 /// The event of one node; `None`: of a message that names none.
 pub(crate) fn request(
     integration: &Integration,
     message: &Message,
+    texts: &Texts,
     node: Option<&NodeFacts>,
 ) -> Request {
     let resolves = message.kind == AlertKind::Recovery;
     let fingerprint = node.map_or(&message.fingerprint, |node| &node.fingerprint);
+    let key = Form {
+        limit: 255,
+        measure: bytes,
+        ..SUMMARY
+    };
     let event = Event {
         routing_key: integration.routing_key.expose(),
         action: if resolves { "resolve" } else { "trigger" },
-        dedup_key: line(
-            fingerprint,
-            Form {
-                limit: 255,
-                measure: bytes,
-                ..SUMMARY
-            },
-        ),
+        dedup_key: line(fingerprint, key),
         client: (!resolves).then_some(PRODUCT),
-        payload: (!resolves).then(|| Payload::of(message, node)),
+        payload: (!resolves).then(|| Payload::of(message, texts, node)),
     };
     Request::json(integration.url.expose(), &event)
 }
@@ -85,16 +108,11 @@ struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    fn of(message: &'a Message, node: Option<&'a NodeFacts>) -> Self {
+    fn of(message: &'a Message, texts: &'a Texts, node: Option<&'a NodeFacts>) -> Self {
         let name = node.map(|node| node.name.as_str());
         let summary = match name {
-            Some(name) if !message.title.contains(name) => format!("{name}: {}", message.title),
-            _ => message.title.clone(),
-        };
-        let limit = if message.nodes.len() > MANY {
-            DETAILS_OF_MANY
-        } else {
-            DETAILS.limit
+            Some(name) if !texts.title.contains(name) => format!("{name}: {}", texts.title),
+            _ => texts.title.clone(),
         };
         Self {
             summary: line(&marked(message, &summary), SUMMARY),
@@ -107,9 +125,9 @@ impl<'a> Payload<'a> {
             custom_details: Details {
                 r#type: kind(message.kind),
                 rule: &message.rule,
-                rule_description: line(&message.rule_description, SUMMARY),
-                summary: line(&message.summary, SUMMARY),
-                description: body(message, DETAILS.within(limit)),
+                rule_description: &texts.rule_description,
+                summary: &texts.summary,
+                description: &texts.description,
                 since: node.map_or(message.since, |node| node.since).to_string(),
                 dry_run: message.dry_run,
                 test: message.test.then_some(TEST_NOTICE),
@@ -123,9 +141,9 @@ impl<'a> Payload<'a> {
 struct Details<'a> {
     r#type: &'static str,
     rule: &'a str,
-    rule_description: String,
-    summary: String,
-    description: String,
+    rule_description: &'a str,
+    summary: &'a str,
+    description: &'a str,
     since: String,
     dry_run: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -44,7 +44,8 @@ pub(crate) fn request(url: &SecretUrl, message: &Message) -> Request {
 /// Only `ok` is success. Slack's errors are single words; anything else comes from something in between.
 pub(crate) fn verdict(answer: &Answer) -> Outcome {
     let said = answer.body.trim();
-    let is_word = !said.is_empty()
+    let is_word = answer.whole
+        && !said.is_empty()
         && said
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit());

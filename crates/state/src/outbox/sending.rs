@@ -42,6 +42,9 @@ pub struct OpenDelivery {
     pub busy: bool,
 }
 
+/// The facts of an alert, or why they cannot be read.
+pub type Facts = Result<Alert, serde_json::Error>;
+
 /// A claim on deliveries.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim<'a> {
@@ -98,10 +101,7 @@ impl Store {
     }
 
     /// The facts of alerts by their ids, in the order given, without those that are gone.
-    pub fn alerts(
-        &self,
-        ids: &[i64],
-    ) -> Result<Vec<(i64, Result<Alert, serde_json::Error>)>, StateError> {
+    pub fn alerts(&self, ids: &[i64]) -> Result<Vec<(i64, Facts)>, StateError> {
         let attempt = || StateError::database("read alerts", self.place());
         let mut statement = self
             .connection()

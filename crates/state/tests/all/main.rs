@@ -4,6 +4,7 @@
 
 mod damage;
 mod measure;
+mod outbox;
 mod processes;
 mod property;
 mod store;

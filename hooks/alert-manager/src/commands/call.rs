@@ -38,6 +38,12 @@ impl Call {
         let (Ok(rule), Ok(nodes), Ok(channels)) = (rule, nodes, channels) else {
             return Err(mistakes);
         };
+        // Without nodes the rule alone is told of.
+        let nodes = if nodes.is_empty() {
+            vec![NodeArgument::default()]
+        } else {
+            nodes
+        };
         let alerts = nodes
             .iter()
             .map(|node| rule.alert(node, template, now))
@@ -131,7 +137,7 @@ fn kind(value: Option<&Value>) -> Result<AlertKind, String> {
 }
 
 /// A node of the call.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 struct NodeArgument {
     name: String,
     metrics: BTreeMap<String, f64>,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ng_config::{ChannelKind, Config};
 use ng_delivery::{Allowance, Batch, Grouping, Header, ReceiverState, Waiting};
@@ -9,7 +10,12 @@ use ng_hook::Logger;
 use ng_notify::Receiver;
 use ng_state::{Claim, Claimant, OpenAlert, Settlement, Store, Transaction};
 
-use super::{CLAIM, Desk};
+use super::{CLAIM, Desk, Unusable};
+
+/// How many attempts more than configured are made of a message whose attempts end with the process.
+const MOST_CRASHES: u32 = 10;
+/// How long alerts wait for a valid configuration.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// A receiver and what it is to be sent.
 #[derive(Debug)]
@@ -43,7 +49,7 @@ pub(super) fn claim(
     for (channel, waiting) in by_channel(&open) {
         match receiver(channel, desk.config) {
             Ok(receiver) => {
-                let lane = lane(&transaction, (channel, receiver), &waiting, desk)?;
+                let lane = lane(&mut transaction, (channel, receiver), &waiting, desk)?;
                 lanes.extend(lane);
             }
             Err(reason) => {
@@ -95,7 +101,7 @@ fn receiver(channel: &str, config: &Config) -> Result<Receiver, String> {
 
 /// What the receiver is sent now; `None`: nothing, because nothing is due or because it is paused.
 fn lane(
-    transaction: &Transaction<'_>,
+    transaction: &mut Transaction<'_>,
     (channel, receiver): (&str, Receiver),
     waiting: &[Waiting<'_>],
     desk: &Desk<'_>,
@@ -115,7 +121,8 @@ fn lane(
         batch_size: usize::try_from(alert.batch_size.get()).unwrap_or(usize::MAX),
         batch_timeout: alert.batch_timeout,
     };
-    let queue: VecDeque<Batch> = ng_delivery::plan(waiting, &grouping, now).into();
+    let batches = ng_delivery::plan(waiting, &grouping, now);
+    let queue = give_up(transaction, channel, batches, desk)?;
     let flaps = |header: &&Header| header.topic.flapping;
     Ok((!queue.is_empty()).then(|| Lane {
         channel: channel.to_owned(),
@@ -133,6 +140,7 @@ fn lane(
     }))
 }
 
+/// Alerts on a channel that cannot be used.
 fn settle_unusable(
     transaction: &mut Transaction<'_>,
     channel: &str,
@@ -140,14 +148,55 @@ fn settle_unusable(
     reason: &str,
     desk: &Desk<'_>,
 ) -> anyhow::Result<()> {
+    let now = desk.clock.now();
     let free = waiting.iter().filter(|waiting| !waiting.busy);
-    let ids: Vec<i64> = free.map(|waiting| waiting.header.id).collect();
-    let skipped = Settlement::Skipped {
-        reason: reason.to_owned(),
+    let is_old = |queued| now.since(queued) >= LONGEST_WAIT;
+    let ids: Vec<i64> = free
+        .map(|waiting| waiting.header)
+        .filter(|header| desk.unusable == Unusable::Settle || is_old(header.queued))
+        .map(|header| header.id)
+        .collect();
+    let reason = reason.to_owned();
+    let (settlement, result) = match desk.unusable {
+        Unusable::Settle => (Settlement::Skipped { reason }, "skipped"),
+        Unusable::Wait => (Settlement::Dead { reason }, "dead"),
     };
-    let count = transaction.settle(channel, &ids, &skipped, desk.clock.now())?;
-    transaction.tally(channel, "skipped", "notConfigured", count)?;
+    let count = transaction.settle(channel, &ids, &settlement, now)?;
+    if count > 0 {
+        transaction.tally(channel, result, "notConfigured", count)?;
+    }
     Ok(())
+}
+
+/// Gives up what was tried again and again by processes that ended over it: without a limit, one alert that ends its
+/// process would hold up all others for ever.
+fn give_up(
+    transaction: &mut Transaction<'_>,
+    channel: &str,
+    batches: Vec<Batch>,
+    desk: &Desk<'_>,
+) -> anyhow::Result<VecDeque<Batch>> {
+    let most = desk
+        .config
+        .alert
+        .retry_attempts
+        .saturating_add(MOST_CRASHES);
+    let (lost, kept): (Vec<Batch>, Vec<Batch>) =
+        batches.into_iter().partition(|batch| batch.attempts > most);
+    for batch in lost {
+        let reason = format!(
+            "{} attempts, the last of which nobody lived to see the end of",
+            batch.attempts
+        );
+        desk.log.error(
+            "alerts given up",
+            &[("channel", channel.into()), ("reason", (&reason).into())],
+        );
+        let dead = Settlement::Dead { reason };
+        let count = transaction.settle(channel, &batch.alerts, &dead, desk.clock.now())?;
+        transaction.tally(channel, "dead", "crashed", count)?;
+    }
+    Ok(kept.into())
 }
 
 /// One warning for each channel, and again only when something about it has changed.

@@ -72,6 +72,7 @@ impl Desk {
         }
         let desk = Self { folder };
         desk.configure(webhook, &json!({}));
+        desk.put("tick.json", &tick(&[]).to_string());
         desk
     }
 
@@ -151,8 +152,8 @@ impl Desk {
 
     /// A run by the clock that goes on while the test does something else.
     pub(crate) fn start(&self) -> Child {
-        self.put("context.json", &tick(&[]).to_string());
         self.command(&[])
+            .env("BINDING_CONTEXT_PATH", self.path("tick.json"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

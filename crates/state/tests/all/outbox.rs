@@ -1,0 +1,380 @@
+//! The outbox as those who deliver see it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ng_delivery::{Admission, Memory, ReceiverState, Told};
+use ng_engine::plan::{Alert, AlertKind};
+use ng_engine::time::Time;
+use ng_state::{Claim, DeliveryState, Keep, OutboxFilter, Settlement, Store, Transaction};
+use tempfile::TempDir;
+
+use crate::support::{NOW, alert, open};
+
+fn write<T>(store: &mut Store, change: impl FnOnce(&mut Transaction<'_>) -> T) -> T {
+    let mut transaction = store.begin().unwrap();
+    let outcome = change(&mut transaction);
+    transaction.commit().unwrap();
+    outcome
+}
+
+fn queue(store: &mut Store, alerts: &[Alert]) -> Vec<i64> {
+    write(store, |transaction| transaction.queue(alerts, NOW).unwrap())
+}
+
+fn admit(store: &mut Store, admission: Admission) -> usize {
+    write(store, |transaction| {
+        transaction.admit(NOW, |_, _| admission).unwrap()
+    })
+}
+
+/// The states of an alert's deliveries, by channel.
+fn states(store: &Store, id: i64) -> Vec<(String, DeliveryState)> {
+    let all = store.outbox(OutboxFilter::default()).unwrap();
+    let alert = all.into_iter().find(|alert| alert.id == id).unwrap();
+    let deliveries = alert.deliveries.into_iter();
+    deliveries
+        .map(|delivery| (delivery.channel, delivery.state))
+        .collect()
+}
+
+fn later(seconds: u64) -> Time {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+#[test]
+fn new_alerts_are_admitted_once_and_in_order() {
+    let directory = TempDir::new().unwrap();
+    let mut store = open(directory.path());
+    assert!(!store.has_work(NOW).unwrap());
+    queue(&mut store, &[alert("a", &["log"]), alert("b", &["log"])]);
+    assert!(store.has_work(NOW).unwrap());
+    let mut seen = Vec::new();
+    write(&mut store, |transaction| {
+        assert!(
+            transaction.open_alerts(NOW).unwrap().is_empty(),
+            "nothing is sent that was not admitted"
+        );
+        let admitted = transaction.admit(NOW, |alert, memory| {
+            seen.push((alert.node.clone(), *memory));
+            memory.told = Some(Told::Triggered);
+            Admission::Send
+        });
+        assert_eq!(admitted.unwrap(), 2);
+        assert_eq!(transaction.open_alerts(NOW).unwrap().len(), 2);
+    });
+    let unknown = Memory::default();
+    assert_eq!(seen, [("a".to_owned(), unknown), ("b".to_owned(), unknown)]);
+    assert_eq!(admit(&mut store, Admission::Send), 0);
+    queue(&mut store, &[alert("a", &["log"])]);
+    write(&mut store, |transaction| {
+        let admitted = transaction.admit(NOW, |_, memory| {
+            assert_eq!(memory.told, Some(Told::Triggered), "it is remembered");
+            Admission::Send
+        });
+        assert_eq!(admitted.unwrap(), 1);
+    });
+}
+
+#[test]
+fn what_is_not_sent_is_settled_and_counted() {
+    let directory = TempDir::new().unwrap();
+    let mut store = open(directory.path());
+    let ids = queue(&mut store, &[alert("a", &["log", "email"])]);
+    admit(&mut store, Admission::Mute);
+    let skipped = |channel: &str| (channel.to_owned(), DeliveryState::Skipped);
+    assert_eq!(states(&store, ids[0]), [skipped("email"), skipped("log")]);
+    let tallies = store.tallies().unwrap();
+    let shown: Vec<_> = tallies
+        .iter()
+        .map(|tally| (tally.channel.as_str(), tally.result.as_str(), tally.value))
+        .collect();
+    assert_eq!(shown, [("email", "muted", 1), ("log", "muted", 1)]);
+    assert!(!store.has_work(NOW).unwrap());
+}
+
+#[test]
+fn only_the_newest_alert_of_a_node_is_held() {
+    let directory = TempDir::new().unwrap();
+    let mut store = open(directory.path());
+    let calm_at = later(60);
+    let ids = queue(&mut store, &[alert("a", &["log"]), alert("a", &["log"])]);
+    write(&mut store, |transaction| {
+        let hold = |_: &_, memory: &mut Memory| {
+            memory.calm_at = Some(calm_at);
+            Admission::Hold
+        };
+        transaction.admit(NOW, hold).unwrap();
+    });
+    assert_eq!(states(&store, ids[0])[0].1, DeliveryState::Skipped);
+    assert_eq!(states(&store, ids[1])[0].1, DeliveryState::Held);
+    assert!(!store.has_work(later(59)).unwrap() && store.has_work(calm_at).unwrap());
+    for (now, tell, calm) in [(later(59), true, 0), (calm_at, true, 1), (calm_at, true, 0)] {
+        let found = write(&mut store, |transaction| {
+            let decide = |memory: &mut Memory, newest: Option<AlertKind>| {
+                assert_eq!(newest, Some(AlertKind::Trigger));
+                memory.calm_at = None;
+                tell
+            };
+            transaction.calm_down(now, decide).unwrap()
+        });
+        assert_eq!(found, calm);
+    }
+    assert_eq!(states(&store, ids[1])[0].1, DeliveryState::Pending);
+}
+
+#[test]
+fn what_a_living_process_is_at_is_busy_and_a_dead_ones_is_free() {
+    let directory = TempDir::new().unwrap();
+    let (mut store, mut other) = (open(directory.path()), open(directory.path()));
+    let ids = queue(&mut store, &[alert("a", &["log"])]);
+    admit(&mut store, Admission::Send);
+    let claimant = store.claimant(1).unwrap();
+    let claim = Claim {
+        claimant: &claimant,
+        until: later(60),
+    };
+    write(&mut store, |transaction| {
+        transaction.claim("log", &ids, claim).unwrap();
+    });
+    let mut is_busy = |now| {
+        write(&mut other, |transaction| {
+            transaction.open_alerts(now).unwrap()
+        })[0]
+            .deliveries[0]
+            .busy
+    };
+    assert!(is_busy(NOW) && is_busy(later(59)));
+    assert!(
+        !is_busy(later(60)),
+        "a claim ends even if the process hangs"
+    );
+    write(&mut store, |transaction| {
+        assert_eq!(transaction.start("log", ids[0], &ids, claim).unwrap(), ids);
+        assert!(
+            transaction
+                .start("email", ids[0], &ids, claim)
+                .unwrap()
+                .is_empty()
+        );
+    });
+    drop(claimant);
+    assert!(!is_busy(NOW));
+    let open = write(&mut other, |transaction| {
+        transaction.open_alerts(NOW).unwrap()
+    });
+    let delivery = &open[0].deliveries[0];
+    assert_eq!((delivery.attempts, delivery.batch), (1, Some(ids[0])));
+}
+
+#[test]
+fn attempts_end_in_every_way() {
+    let reason = || "no answer".to_owned();
+    let cases = [
+        (Settlement::Done, DeliveryState::Done, None),
+        (
+            Settlement::Again {
+                at: later(5),
+                reason: reason(),
+            },
+            DeliveryState::Pending,
+            Some("no answer"),
+        ),
+        (
+            Settlement::Dead { reason: reason() },
+            DeliveryState::Dead,
+            Some("no answer"),
+        ),
+        (
+            Settlement::Skipped { reason: reason() },
+            DeliveryState::Skipped,
+            Some("no answer"),
+        ),
+        (Settlement::Released, DeliveryState::Pending, None),
+    ];
+    for (settlement, state, error) in cases {
+        let directory = TempDir::new().unwrap();
+        let mut store = open(directory.path());
+        let ids = queue(&mut store, &[alert("a", &["log", "email"])]);
+        admit(&mut store, Admission::Send);
+        let settle = |transaction: &mut Transaction<'_>| {
+            transaction
+                .settle("log", &ids, &settlement, later(1))
+                .unwrap()
+        };
+        assert_eq!(write(&mut store, settle), 1);
+        let found = store.outbox(OutboxFilter::default()).unwrap().remove(0);
+        let (email, log) = (&found.deliveries[0], &found.deliveries[1]);
+        assert_eq!(email.state, DeliveryState::Pending, "{settlement:?}");
+        assert_eq!(log.state, state, "{settlement:?}");
+        assert_eq!(log.last_error.as_deref(), error, "{settlement:?}");
+        let is_settled = state != DeliveryState::Pending;
+        assert_eq!(
+            log.settled,
+            is_settled.then_some(later(1)),
+            "{settlement:?}"
+        );
+        // What is settled is not settled again.
+        assert_eq!(write(&mut store, settle), u64::from(!is_settled));
+    }
+}
+
+#[test]
+fn alerts_are_retried_and_dropped_by_hand() {
+    let directory = TempDir::new().unwrap();
+    let mut store = open(directory.path());
+    let ids = queue(&mut store, &[alert("a", &["log", "email"])]);
+    admit(&mut store, Admission::Send);
+    let reason = "no answer".to_owned();
+    let paused = ReceiverState {
+        paused_until: later(600),
+        ..ReceiverState::default()
+    };
+    write(&mut store, |transaction| {
+        let dead = Settlement::Dead { reason };
+        transaction.settle("log", &ids, &dead, NOW).unwrap();
+        transaction
+            .settle("email", &ids, &Settlement::Done, NOW)
+            .unwrap();
+        transaction.set_receiver("log", &paused).unwrap();
+        assert_eq!(transaction.receiver("log").unwrap(), paused);
+        assert_eq!(
+            transaction.retry(ids[0], NOW).unwrap(),
+            1,
+            "not what is done"
+        );
+        assert!(!transaction.receiver("log").unwrap().is_paused(NOW));
+    });
+    assert_eq!(states(&store, ids[0])[1].1, DeliveryState::Pending);
+    write(&mut store, |transaction| {
+        assert_eq!(transaction.drop_alert(ids[0], NOW).unwrap(), 1);
+        assert_eq!(transaction.drop_alert(ids[0], NOW).unwrap(), 0);
+        assert_eq!(transaction.retry(ids[0], NOW).unwrap(), 0);
+        assert_eq!(transaction.retry(99, NOW).unwrap(), 0);
+    });
+    assert_eq!(states(&store, ids[0])[1].1, DeliveryState::Skipped);
+}
+
+const KEEP: Keep = Keep {
+    dead: Duration::from_secs(100),
+    settled: Duration::from_secs(50),
+    most_settled: 4,
+    receivers: Duration::from_secs(50),
+};
+
+/// Nodes of the alerts that are there.
+fn left(store: &Store) -> Vec<String> {
+    let all = store.outbox(OutboxFilter::default()).unwrap();
+    all.into_iter().map(|alert| alert.node).collect()
+}
+
+#[test]
+fn what_is_settled_is_kept_for_a_while_and_what_is_open_for_ever() {
+    let directory = TempDir::new().unwrap();
+    let mut store = open(directory.path());
+    let names = ["done", "dead", "pending", "new"];
+    let ids = queue(
+        &mut store,
+        &names[..3]
+            .iter()
+            .map(|name| alert(name, &["log"]))
+            .collect::<Vec<_>>(),
+    );
+    write(&mut store, |transaction| {
+        let stale = |_: &_, memory: &mut Memory| {
+            memory.score = 1.0;
+            Admission::Send
+        };
+        transaction.admit(NOW, stale).unwrap();
+        transaction
+            .settle("log", &ids[..1], &Settlement::Done, NOW)
+            .unwrap();
+        let dead = Settlement::Dead {
+            reason: String::new(),
+        };
+        transaction.settle("log", &ids[1..2], &dead, NOW).unwrap();
+    });
+    queue(&mut store, &[alert(names[3], &["log"])]);
+    let cases = [
+        (40, &names[..]),
+        (51, &names[1..]),
+        (99, &names[1..]),
+        (101, &names[2..]),
+        (9999, &names[2..]),
+    ];
+    for (seconds, expected) in cases {
+        write(&mut store, |transaction| {
+            transaction.prune(&KEEP, later(seconds), |_| false).unwrap();
+        });
+        assert_eq!(left(&store), expected, "after {seconds} s");
+    }
+    let expired = store.tallies().unwrap();
+    assert_eq!(
+        (expired[0].result.as_str(), expired[0].value),
+        ("expired", 1)
+    );
+}
+
+#[test]
+fn only_some_of_what_is_settled_is_kept_whatever_its_age() {
+    let directory = TempDir::new().unwrap();
+    let mut store = open(directory.path());
+    let more: Vec<Alert> = (0..10)
+        .map(|node| alert(&node.to_string(), &["log"]))
+        .collect();
+    let ids = queue(&mut store, &more);
+    admit(&mut store, Admission::Send);
+    write(&mut store, |transaction| {
+        transaction
+            .settle("log", &ids, &Settlement::Done, NOW)
+            .unwrap();
+        transaction.prune(&KEEP, NOW, |_| true).unwrap();
+    });
+    assert_eq!(left(&store), ["6", "7", "8", "9"]);
+}
+
+#[test]
+fn templates_are_remembered_as_they_were_last_seen() {
+    let directory = TempDir::new().unwrap();
+    let mut store = open(directory.path());
+    let of = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        let own = |(name, body): &(&str, &str)| ((*name).to_owned(), (*body).to_owned());
+        pairs.iter().map(own).collect()
+    };
+    let cases = [
+        (of(&[("a", "1"), ("b", "2")]), true),
+        (of(&[("a", "1"), ("b", "2")]), false),
+        (of(&[("a", "3")]), true),
+        (of(&[]), true),
+    ];
+    for (templates, changed) in cases {
+        let found = write(&mut store, |transaction| {
+            transaction.set_templates(&templates).unwrap()
+        });
+        assert_eq!(found, changed, "{templates:?}");
+        assert_eq!(store.templates().unwrap(), templates);
+    }
+}
+
+#[test]
+fn the_oldest_alert_that_waits_is_known() {
+    let directory = TempDir::new().unwrap();
+    let mut store = open(directory.path());
+    assert_eq!(store.outbox_counts().unwrap().oldest_pending, None);
+    let ids = queue(&mut store, &[alert("a", &["log"])]);
+    write(&mut store, |transaction| {
+        transaction
+            .queue(&[alert("b", &["log"])], later(7))
+            .unwrap();
+    });
+    assert_eq!(store.outbox_counts().unwrap().oldest_pending, Some(NOW));
+    write(&mut store, |transaction| {
+        transaction
+            .settle("log", &ids, &Settlement::Done, NOW)
+            .unwrap();
+    });
+    assert_eq!(
+        store.outbox_counts().unwrap().oldest_pending,
+        Some(later(7))
+    );
+}
