@@ -10,17 +10,11 @@ use serde::{Serialize, Serializer};
 use crate::patch::{OutputError, write_output};
 
 /// All series of one topic.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricGroup {
     name: String,
-    gauges: Vec<Gauge>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-struct Gauge {
-    name: String,
-    value: f64,
-    labels: Vec<(String, String)>,
+    /// The gauges as lines of the metrics file: there are hundreds, and nobody needs them otherwise.
+    lines: String,
 }
 
 /// One line of the metrics file.
@@ -37,7 +31,7 @@ struct Line<'a> {
 }
 
 /// Labels as an object, in the order they were given.
-struct Labels<'a>(&'a [(String, String)]);
+struct Labels<'a>(&'a [(&'a str, &'a str)]);
 
 impl Serialize for Labels<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -50,7 +44,7 @@ impl MetricGroup {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            gauges: Vec::new(),
+            lines: String::new(),
         }
     }
 
@@ -65,12 +59,14 @@ impl MetricGroup {
         if !value.is_finite() {
             return;
         }
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        self.gauges.push(Gauge {
-            name: name.to_owned(),
-            value,
-            labels: labels.iter().map(owned).collect(),
-        });
+        let line = Line {
+            name: Some(name),
+            action: "set",
+            value: Some(value),
+            labels: Some(Labels(labels)),
+            group: &self.name,
+        };
+        push(&mut self.lines, &line);
     }
 
     /// The same group with one gauge more.
@@ -81,38 +77,27 @@ impl MetricGroup {
     }
 
     /// The group as lines of JSON.
-    pub fn to_json_lines(&self) -> serde_json::Result<String> {
-        let mut text = String::new();
-        if self.gauges.is_empty() {
-            text += &serde_json::to_string(&self.expire_line())?;
-            text.push('\n');
+    pub fn to_json_lines(&self) -> String {
+        if !self.lines.is_empty() {
+            return self.lines.clone();
         }
-        for gauge in &self.gauges {
-            text += &serde_json::to_string(&self.line(gauge))?;
-            text.push('\n');
-        }
-        Ok(text)
-    }
-
-    fn expire_line(&self) -> Line<'_> {
-        Line {
+        let expire = Line {
             name: None,
             action: "expire",
             value: None,
             labels: None,
             group: &self.name,
-        }
+        };
+        let mut text = String::new();
+        push(&mut text, &expire);
+        text
     }
+}
 
-    fn line<'a>(&'a self, gauge: &'a Gauge) -> Line<'a> {
-        Line {
-            name: Some(&gauge.name),
-            action: "set",
-            value: Some(gauge.value),
-            labels: Some(Labels(&gauge.labels)),
-            group: &self.name,
-        }
-    }
+fn push(text: &mut String, line: &Line<'_>) {
+    // Texts and finite numbers are always JSON.
+    text.push_str(&serde_json::to_string(line).unwrap_or_default());
+    text.push('\n');
 }
 
 /// Writes groups, all at once, to the file; without one they go nowhere.
@@ -120,8 +105,7 @@ pub fn write(groups: &[MetricGroup], path: Option<&Path>) -> Result<(), OutputEr
     let Some(path) = path else {
         return Ok(());
     };
-    let lines: Result<String, _> = groups.iter().map(MetricGroup::to_json_lines).collect();
-    let text = lines.map_err(|error| OutputError::new("metrics", Some(path), error))?;
+    let text: String = groups.iter().map(MetricGroup::to_json_lines).collect();
     write_output("metrics", &text, Some(path))
 }
 
@@ -156,7 +140,7 @@ mod tests {
             ),
         ];
         for (group, expected) in cases {
-            assert_eq!(group.to_json_lines().unwrap(), expected);
+            assert_eq!(group.to_json_lines(), expected);
         }
     }
 

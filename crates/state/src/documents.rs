@@ -22,13 +22,6 @@ pub(crate) struct Documents {
     pub(crate) remove: &'static str,
 }
 
-pub(crate) const DETAILS: Documents = Documents {
-    name: "detail",
-    scan: "SELECT '', rule, body FROM detail ORDER BY rule",
-    put: "INSERT INTO detail(rule, body) VALUES(?2, ?3) ON CONFLICT DO UPDATE SET body = excluded.body",
-    remove: "DELETE FROM detail WHERE rule = ?2",
-};
-
 pub(crate) const RECORDS: Documents = Documents {
     name: "record",
     scan: "SELECT rule, node, body FROM record ORDER BY rule, node",

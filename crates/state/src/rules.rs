@@ -1,12 +1,13 @@
-//! Rules: a narrow row each with what changes often or tells whether the rule is due, and the rest as JSON.
+//! Rules: a narrow row each with what changes often or tells whether the rule is due, and the rest
+//! in a wide one, which is written seldom.
 
 use std::collections::BTreeMap;
 
 use ng_engine::history::{History, RuleSummary};
+use ng_engine::rule::Severity;
 use ng_engine::time::Time;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, Statement, params};
 
-use crate::documents::{DETAILS, Key};
 use crate::error::StateError;
 use crate::place::Place;
 
@@ -75,31 +76,83 @@ impl Line {
             pending: count(7)?,
         })
     }
+}
 
-    fn fill(self, summary: &mut RuleSummary) {
-        summary.last_evaluated = self.glance.last_evaluated;
-        summary.spec_hash = self.glance.spec_hash;
-        summary.check_interval = self.glance.check_interval;
-        summary.jobs = self.glance.jobs;
-        summary.held = self.glance.held;
-        summary.rebuilt = self.glance.rebuilt;
-        summary.unknown = self.unknown;
-        summary.pending = self.pending;
+/// The rest of a summary.
+#[derive(Clone, PartialEq)]
+struct Detail {
+    uid: String,
+    spec: String,
+    priority: i64,
+    severity: Option<Severity>,
+    last_triggered: Option<Time>,
+    last_recovery: Option<Time>,
+    status_written: Option<(u64, Time)>,
+}
+
+/// The columns that [`Detail::read`] takes, from `first` on.
+const DETAIL_COLUMNS: &str =
+    "uid, spec, priority, severity, last_triggered, last_recovery, status_hash, status_written";
+
+impl Detail {
+    fn of(summary: &RuleSummary) -> Self {
+        Self {
+            uid: summary.uid.clone(),
+            spec: summary.spec.clone(),
+            priority: summary.priority,
+            severity: summary.severity,
+            last_triggered: summary.last_triggered,
+            last_recovery: summary.last_recovery,
+            status_written: summary.status_written,
+        }
+    }
+
+    fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
+        let time = |column| -> rusqlite::Result<Option<Time>> {
+            Ok(row
+                .get::<_, Option<i64>>(first + column)?
+                .map(Time::from_millis))
+        };
+        let hash: Option<i64> = row.get(first + 6)?;
+        // A word of a later release is no severity that this one could show.
+        let severity = row
+            .get_ref(first + 3)?
+            .as_str_or_null()?
+            .and_then(Severity::parse);
+        Ok(Self {
+            uid: row.get(first)?,
+            spec: row.get(first + 1)?,
+            priority: row.get(first + 2)?,
+            severity,
+            last_triggered: time(4)?,
+            last_recovery: time(5)?,
+            status_written: hash.map(i64::cast_unsigned).zip(time(7)?),
+        })
     }
 }
 
-/// A summary without what stands in columns.
-fn detail(summary: &RuleSummary) -> RuleSummary {
+fn summary(line: Line, detail: Detail) -> RuleSummary {
+    let Line {
+        glance,
+        unknown,
+        pending,
+    } = line;
     RuleSummary {
-        last_evaluated: None,
-        spec_hash: 0,
-        check_interval: 0,
-        jobs: 0,
-        held: 0,
-        rebuilt: None,
-        unknown: 0,
-        pending: 0,
-        ..summary.clone()
+        uid: detail.uid,
+        spec_hash: glance.spec_hash,
+        spec: detail.spec,
+        last_evaluated: glance.last_evaluated,
+        check_interval: glance.check_interval,
+        priority: detail.priority,
+        severity: detail.severity,
+        unknown,
+        pending,
+        jobs: glance.jobs,
+        held: glance.held,
+        last_triggered: detail.last_triggered,
+        last_recovery: detail.last_recovery,
+        status_written: detail.status_written,
+        rebuilt: glance.rebuilt,
     }
 }
 
@@ -118,74 +171,79 @@ pub(crate) fn glances(
 
 pub(crate) fn summaries(
     connection: &Connection,
-    place: &Place,
-) -> Result<BTreeMap<String, RuleSummary>, StateError> {
-    let attempt = || StateError::database("read the rules", place);
-    let mut statement = connection
+) -> rusqlite::Result<BTreeMap<String, RuleSummary>> {
+    connection
         .prepare(&format!(
-            "SELECT {COLUMNS}, body FROM rule JOIN detail ON detail.rule = rule.name"
-        ))
-        .map_err(attempt())?;
-    let mut rows = statement.query([]).map_err(attempt())?;
-    let mut summaries = BTreeMap::new();
-    while let Some(row) = rows.next().map_err(attempt())? {
-        let name: String = row.get(0).map_err(attempt())?;
-        let body = row
-            .get_ref(9)
-            .and_then(|body| Ok(body.as_str()?))
-            .map_err(attempt())?;
-        let mut summary: RuleSummary = serde_json::from_str(body)
-            .map_err(StateError::damaged(DETAILS.row(("", &name)), place))?;
-        Line::read(row).map_err(attempt())?.fill(&mut summary);
-        summaries.insert(name, summary);
-    }
-    Ok(summaries)
+            "SELECT {COLUMNS}, {DETAIL_COLUMNS} FROM rule JOIN detail ON detail.rule = rule.name"
+        ))?
+        .query_map([], |row| {
+            Ok((
+                row.get(0)?,
+                summary(Line::read(row)?, Detail::read(row, 9)?),
+            ))
+        })?
+        .collect()
 }
 
-/// Writes the rules that differ from `before`, or where that is not given from what is stored.
+/// Writes the rules that differ from those before.
 pub(crate) fn save(
     connection: &Connection,
-    place: &Place,
     history: &History,
-    before: Option<&History>,
-) -> Result<(), StateError> {
-    DETAILS.settle(connection, place, details(history), before.map(details))?;
-    save_lines(connection, history).map_err(StateError::database("save the rules", place))
-}
-
-fn details(history: &History) -> impl Iterator<Item = (Key<'_>, RuleSummary)> {
-    let rules = history.rules.iter();
-    rules.map(|(rule, history)| (("", rule.as_str()), detail(&history.summary)))
-}
-
-fn save_lines(connection: &Connection, history: &History) -> rusqlite::Result<()> {
-    let mut stored: BTreeMap<String, Line> = connection
-        .prepare(&format!("SELECT {COLUMNS} FROM rule"))?
-        .query_map([], |row| Ok((row.get(0)?, Line::read(row)?)))?
-        .collect::<Result<_, _>>()?;
-    let mut put = connection.prepare(&format!(
+    before: &BTreeMap<&str, &RuleSummary>,
+) -> rusqlite::Result<()> {
+    let mut put_line = connection.prepare(&format!(
         "INSERT OR REPLACE INTO rule({COLUMNS}) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
     ))?;
-    let count = |number| i64::try_from(number).unwrap_or(i64::MAX);
+    let mut put_detail = connection.prepare(&format!(
+        "INSERT OR REPLACE INTO detail(rule, {DETAIL_COLUMNS}) \
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+    ))?;
     for (rule, history) in &history.rules {
-        let line = Line::of(&history.summary);
-        if stored.remove(rule) != Some(line) {
-            let glance = line.glance;
-            put.execute(params![
-                rule,
-                glance.last_evaluated.map(Time::millis),
-                glance.spec_hash.cast_signed(),
-                glance.check_interval,
-                count(glance.jobs),
-                count(glance.held),
-                count(line.unknown),
-                count(line.pending),
-                glance.rebuilt.map(Time::millis),
-            ])?;
+        let stored = before.get(rule.as_str()).copied();
+        let (line, detail) = (Line::of(&history.summary), Detail::of(&history.summary));
+        if stored.map(Line::of) != Some(line) {
+            write_line(&mut put_line, rule, line)?;
+        }
+        if stored.map(Detail::of).as_ref() != Some(&detail) {
+            write_detail(&mut put_detail, rule, &detail)?;
         }
     }
-    for rule in stored.keys() {
+    for rule in before
+        .keys()
+        .filter(|rule| !history.rules.contains_key(**rule))
+    {
         connection.execute("DELETE FROM rule WHERE name = ?1", [rule])?;
+        connection.execute("DELETE FROM detail WHERE rule = ?1", [rule])?;
     }
     Ok(())
+}
+
+fn write_line(put: &mut Statement<'_>, rule: &str, line: Line) -> rusqlite::Result<usize> {
+    let count = |number| i64::try_from(number).unwrap_or(i64::MAX);
+    let glance = line.glance;
+    put.execute(params![
+        rule,
+        glance.last_evaluated.map(Time::millis),
+        glance.spec_hash.cast_signed(),
+        glance.check_interval,
+        count(glance.jobs),
+        count(glance.held),
+        count(line.unknown),
+        count(line.pending),
+        glance.rebuilt.map(Time::millis),
+    ])
+}
+
+fn write_detail(put: &mut Statement<'_>, rule: &str, detail: &Detail) -> rusqlite::Result<usize> {
+    put.execute(params![
+        rule,
+        detail.uid,
+        detail.spec,
+        detail.priority,
+        detail.severity.map(Severity::word),
+        detail.last_triggered.map(Time::millis),
+        detail.last_recovery.map(Time::millis),
+        detail.status_written.map(|(hash, _)| hash.cast_signed()),
+        detail.status_written.map(|(_, at)| at.millis()),
+    ])
 }

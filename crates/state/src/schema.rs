@@ -3,7 +3,7 @@
 //! | table | one row | changes |
 //! |---|---|---|
 //! | `rule` | what changes with most evaluations of a rule, and what tells whether it is due | often, narrow |
-//! | `detail` | the rest of a rule's summary, JSON | seldom |
+//! | `detail` | the rest of a rule's summary | seldom |
 //! | `timers` | timers of a rule | with the readings |
 //! | `record` | a node under a rule, JSON | with transitions and jobs |
 //! | `ledger` | what was set on a node, JSON | with transitions |
@@ -32,7 +32,10 @@ CREATE TABLE rule(
     name TEXT PRIMARY KEY, last_evaluated INTEGER, unknown INTEGER NOT NULL, pending INTEGER NOT NULL,
     spec_hash INTEGER NOT NULL, check_interval INTEGER NOT NULL, jobs INTEGER NOT NULL, held INTEGER NOT NULL, rebuilt INTEGER
 ) WITHOUT ROWID;
-CREATE TABLE detail(rule TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE detail(
+    rule TEXT PRIMARY KEY, uid TEXT NOT NULL, spec TEXT NOT NULL, priority INTEGER NOT NULL, severity TEXT,
+    last_triggered INTEGER, last_recovery INTEGER, status_hash INTEGER, status_written INTEGER
+);
 CREATE TABLE timers(rule TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE record(rule TEXT, node TEXT, body TEXT NOT NULL, PRIMARY KEY(rule, node)) WITHOUT ROWID;
 CREATE TABLE ledger(node TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;

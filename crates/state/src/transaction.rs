@@ -98,7 +98,8 @@ impl<'s> Transaction<'s> {
     /// that were not loaded and are empty stay as they are. The notice of a missing history ends here.
     pub fn save(&mut self, history: &History) -> Result<(), StateError> {
         let before = self.loaded.take();
-        rules::save(&self.inner, self.place, history, before.as_ref())?;
+        self.save_rules(history, before.as_ref())
+            .map_err(StateError::database("save the rules", self.place))?;
         let hard = RECORDS.settle(
             &self.inner,
             self.place,
@@ -218,6 +219,23 @@ impl<'s> Transaction<'s> {
         Ok(())
     }
 
+    fn save_rules(&self, history: &History, before: Option<&History>) -> rusqlite::Result<()> {
+        let stored;
+        let before = if let Some(before) = before {
+            let rules = before.rules.iter();
+            rules
+                .map(|(name, rule)| (name.as_str(), &rule.summary))
+                .collect()
+        } else {
+            stored = rules::summaries(&self.inner)?;
+            let rules = stored.iter();
+            rules
+                .map(|(name, summary)| (name.as_str(), summary))
+                .collect()
+        };
+        rules::save(&self.inner, history, &before)
+    }
+
     fn save_timers(&self, history: &History) -> Result<(), StateError> {
         let attempt = || StateError::database("save timers", self.place);
         let stored: Vec<String> = self
@@ -310,7 +328,8 @@ fn data_version(connection: &Connection, place: &Place) -> Result<i64, StateErro
 /// Summaries, records and ledgers.
 fn read_documents(connection: &Connection, place: &Place) -> Result<History, StateError> {
     let mut history = History {
-        rules: rules::summaries(connection, place)?
+        rules: rules::summaries(connection)
+            .map_err(StateError::database("read the rules", place))?
             .into_iter()
             .map(|(name, summary)| {
                 let history = RuleHistory {
