@@ -14,8 +14,10 @@ use ng_engine::time::Time;
 pub struct Message {
     /// What is told.
     pub kind: AlertKind,
-    /// How bad it is.
+    /// How bad it is, in the words of the template or the rule.
     pub severity: Severity,
+    /// How bad the rule says it is, whatever a template says: the same from trigger to recovery.
+    pub rule_severity: Severity,
     /// Name of the rule.
     pub rule: String,
     /// The rule's description.

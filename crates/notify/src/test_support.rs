@@ -45,6 +45,7 @@ pub(crate) fn message() -> Message {
     Message {
         kind: AlertKind::Trigger,
         severity: Severity::Warning,
+        rule_severity: Severity::Warning,
         rule: "high-load".to_owned(),
         rule_description: "Load above the processors".to_owned(),
         cluster: Some("prod".to_owned()),
@@ -68,7 +69,7 @@ pub(crate) fn message() -> Message {
 pub(crate) fn repeat() -> Message {
     let mut message = message();
     message.kind = AlertKind::Repeat;
-    message.severity = Severity::Critical;
+    (message.severity, message.rule_severity) = (Severity::Critical, Severity::Critical);
     message.title = "High load on 3 nodes".into();
     message.summary = "3 nodes under load".into();
     message.body = "Under load:\n- worker-1\n- worker-2\n- worker-3\n".into();

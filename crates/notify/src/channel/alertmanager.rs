@@ -4,16 +4,15 @@
 //! trigger to recovery: `alertname` (the rule), `node`, `severity`, `cluster` where one is configured,
 //! `source="nodeguardian"`, and `test="true"` of a test. Texts and values are annotations.
 //!
-//! A firing alert ends by itself a day after it was told last, in case its recovery is lost; every repeat extends
-//! it. A recovery ends the alert of each severity: a template or an edit of the rule may have changed it in between,
-//! and ending what never fired tells nobody anything.
+//! The severity is the rule's own: a template may give the recovery another one, and an alert of other labels would
+//! end nothing. A firing alert ends by itself a day after it was told last, in case its recovery is lost or the
+//! rule's severity is edited in between; every repeat extends it.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use ng_config::HttpUrl;
 use ng_engine::plan::AlertKind;
-use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 use serde::Serialize;
 
@@ -49,22 +48,14 @@ pub(crate) fn request(url: &HttpUrl, message: &Message) -> Request {
         summary: line(&marked(message, &message.title), SUMMARY),
         description: body(message, SUMMARY.within(limit)),
     };
-    let severities = match message.kind {
-        AlertKind::Trigger | AlertKind::Repeat => vec![message.severity],
-        AlertKind::Recovery => vec![Severity::Info, Severity::Warning, Severity::Critical],
-    };
-    let nodes: Vec<_> = if message.nodes.is_empty() {
-        vec![None]
+    let alerts: Vec<_> = if message.nodes.is_empty() {
+        vec![Alert::of(message, None, &texts)]
     } else {
-        message.nodes.iter().map(Some).collect()
+        let nodes = message.nodes.iter();
+        nodes
+            .map(|node| Alert::of(message, Some(node), &texts))
+            .collect()
     };
-    let alerts: Vec<_> = nodes
-        .iter()
-        .flat_map(|node| {
-            let alert = |severity: &Severity| Alert::of(message, *node, *severity, &texts);
-            severities.iter().map(alert).collect::<Vec<_>>()
-        })
-        .collect();
     Request::json(&format!("{base}/api/v2/alerts"), &alerts)
 }
 
@@ -115,19 +106,14 @@ struct Annotations<'a> {
 }
 
 impl<'a> Alert<'a> {
-    fn of(
-        message: &'a Message,
-        node: Option<&'a NodeFacts>,
-        severity: Severity,
-        texts: &'a Texts,
-    ) -> Self {
+    fn of(message: &'a Message, node: Option<&'a NodeFacts>, texts: &'a Texts) -> Self {
         let since = node.map_or(message.since, |node| node.since);
         Self {
             labels: Labels {
                 alertname: one_line(&message.rule),
                 cluster: message.cluster.as_deref().map(one_line),
                 node: node.map(|node| node.name.as_str()),
-                severity: severity.word(),
+                severity: message.rule_severity.word(),
                 source: PRODUCT,
                 test: message.test.then_some("true"),
             },

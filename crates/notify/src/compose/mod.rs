@@ -28,6 +28,7 @@ use ng_engine::time::Time;
 
 use crate::message::{Message, TopPod};
 
+pub use data::FIELDS;
 pub use facts::{group_fingerprint, node_fingerprint};
 
 use facts::Facts;
@@ -113,9 +114,13 @@ impl std::fmt::Display for Problem {
 pub fn compose(alerts: &[Alert], template: TemplateChoice<'_>, context: &Context<'_>) -> Composed {
     let mut facts = Facts::of(alerts, context.cluster, context.top_pods);
     let mut problems = Problems::of(template);
+    let rule_severity = facts.severity;
     let words = words_of(template, &mut facts, context.language, &mut problems);
     Composed {
-        message: message(facts, words),
+        message: Message {
+            rule_severity,
+            ..message(facts, words)
+        },
         problems: problems.found,
     }
 }
@@ -125,6 +130,7 @@ fn message(facts: Facts<'_>, words: Words) -> Message {
     Message {
         kind: facts.kind,
         severity: facts.severity,
+        rule_severity: facts.severity,
         rule: facts.rule.to_owned(),
         rule_description: facts.rule_description.to_owned(),
         cluster: facts.cluster.map(str::to_owned),

@@ -131,7 +131,10 @@ impl Job {
             SmtpConnection::connect(address, Some(self.left()?), &hello, at_once, None)
                 .map_err(|error| outcome("connection", &error))?;
         if let (SmtpTls::StartTls, Some(parameters)) = (self.tls, &self.parameters) {
-            self.arm(&mut server)?;
+            // After a handshake that failed, lettre says goodbye and waits for an answer that cannot come: part of
+            // the time is left to say what was wrong.
+            let part = self.left()? / 4;
+            limit(&mut server, part)?;
             server
                 .starttls(parameters, &hello)
                 .map_err(|error| outcome("STARTTLS", &error))?;
@@ -198,10 +201,7 @@ impl Job {
 
     /// Lets the next command take no longer than the whole job may.
     fn arm(&self, server: &mut SmtpConnection) -> Result<(), Outcome> {
-        let left = self.left()?;
-        server
-            .set_timeout(Some(left))
-            .map_err(|error| retry(format!("connection: {error}"), None))
+        limit(server, self.left()?)
     }
 
     fn left(&self) -> Result<Duration, Outcome> {
@@ -249,6 +249,12 @@ impl Refusals {
             retry(reason, Some(GREYLISTED))
         }
     }
+}
+
+fn limit(server: &mut SmtpConnection, time: Duration) -> Result<(), Outcome> {
+    server
+        .set_timeout(Some(time))
+        .map_err(|error| retry(format!("connection: {error}"), None))
 }
 
 fn retry(reason: String, after: Option<Duration>) -> Outcome {
