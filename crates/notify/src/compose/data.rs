@@ -18,6 +18,51 @@ const TYPES: [&str; 8] = [
     "string", "object", "array", "number", "integer", "boolean", "list", "map",
 ];
 
+/// Every name that a template can read, and what it means; each is there in snake case, too.
+pub const FIELDS: &[(&str, &str)] = &[
+    ("type", "trigger, repeat or recovery"),
+    ("ruleName", "name of the rule"),
+    ("ruleDescription", "the rule's description"),
+    ("severity", "info, warning or critical"),
+    ("nodeName", "name of the first node"),
+    ("triggeredNodes", "names of the nodes, as a list"),
+    (
+        "metrics",
+        "readings of the first node by metric, such as metrics.cpuLoadRatio",
+    ),
+    (
+        "conditions",
+        "a list: description, metric, operator, value, duration, current, trueFor, ageSeconds, unknown",
+    ),
+    ("actions", "a list: type, description"),
+    (
+        "topPods",
+        "largest pods of the first node, a list: name, namespace, cpu, memory, cpuCores, memoryBytes",
+    ),
+    (
+        "guard",
+        "what holds actions on the first node back; empty: nothing",
+    ),
+    ("guardReason", "the same in words"),
+    (
+        "nodes",
+        "a list: name, metrics, conditions, actions, topPods, since, repeats, guard, guardReason, fingerprint",
+    ),
+    ("total", "how many nodes"),
+    ("more", "how many of them are not listed; 0: none"),
+    ("timestamp", "when it happened"),
+    ("since", "when it began"),
+    ("elapsed", "seconds between these two"),
+    ("repeats", "how often the actions ran again"),
+    ("dryRun", "whether the rule only pretends"),
+    ("clusterName", "the configured name of the cluster"),
+    (
+        "fingerprint",
+        "the same from trigger to recovery, letters and digits",
+    ),
+    ("variables", "the template's own values, by name"),
+];
+
 /// The data of one message.
 pub(super) fn of(facts: &Facts<'_>, variables: &Map<String, Value>, language: Language) -> Value {
     let listed: Vec<Value> = facts
@@ -147,4 +192,34 @@ fn pod(pod: &TopPod) -> Value {
         "cpuCores": number(pod.cpu),
         "memoryBytes": number(pod.memory),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::compose::sample;
+
+    #[test]
+    fn every_field_is_listed() {
+        let alerts = [sample::alert()];
+        let pods = sample::top_pods(&alerts);
+        let facts = Facts::of(&alerts, None, &pods);
+        let data = of(&facts, &Map::new(), Language::English);
+        let names = |value: &Value| -> BTreeSet<String> {
+            let keys = value.as_object().into_iter().flat_map(Map::keys);
+            // Twins in snake case are not listed.
+            keys.filter(|key| !key.contains('_')).cloned().collect()
+        };
+        let listed: BTreeSet<String> = FIELDS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(names(&data), listed);
+        for list in ["conditions", "actions", "topPods", "nodes"] {
+            let meaning = FIELDS.iter().find(|(name, _)| *name == list);
+            let meaning = meaning.map_or("", |(_, meaning)| meaning);
+            let fields = meaning.rsplit(": ").next().unwrap_or_default();
+            let listed: BTreeSet<String> = fields.split(", ").map(str::to_owned).collect();
+            assert_eq!(names(&data[list][0]), listed, "{list}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use ng_engine::plan::{Alert, AlertKind};
 use ng_engine::spec::{RULE_KIND, TEMPLATE_KIND, TemplateObject};
 use ng_hook::Env;
 use ng_notify::compose::{
-    Composed, Context, ProblemKind, TemplateChoice, check, compose, sample, wants_top_pods,
+    Composed, Context, FIELDS, ProblemKind, TemplateChoice, check, compose, sample, wants_top_pods,
 };
 use ng_notify::{Receiver, preview};
 use serde_json::Value;
@@ -24,8 +24,35 @@ const LARGEST_FILE: u64 = 4 << 20;
 /// The most nodes of a preview.
 const MOST_NODES: u32 = 10_000;
 
+/// Functions that every dialect knows.
+const FUNCTIONS: &str = "  default X V      V where X is nothing    upper X, lower X, title X, capitalize X, trim X
+  round X N        rounded to N digits     printf \"%.1f %s\" X Y
+  number X N       1,234,567.9             replace X OLD NEW, truncate X N, join LIST SEPARATOR
+  bytes X          1.5 GiB                 len X, first LIST, last LIST, toJson X, urlencode X
+  duration X       1h2m3s, of seconds      time X \"+08:00\" \"%Y-%m-%d %H:%M:%S\"
+
+Handlebars: {{upper nodeName}}; Go: {{ upper .nodeName }}; Jinja: {{ nodeName|upper }}. Jinja has its own names for
+some of them: format, length, tojson. In Go, default, join, replace and truncate take X last.";
+
+/// What templates can use, for `--help`.
+fn help() -> String {
+    let fields = FIELDS.iter().flat_map(|(name, meaning)| {
+        [
+            "  ",
+            name,
+            &"                "[name.len()..],
+            " ",
+            meaning,
+            "\n",
+        ]
+    });
+    let fields: String = fields.collect();
+    format!("Names in templates, in snake case, too:\n{fields}\nFunctions:\n{FUNCTIONS}")
+}
+
 /// Arguments of `preview`.
 #[derive(Debug, Args)]
+#[command(after_long_help = help())]
 pub struct PreviewArgs {
     /// File with `AlertTemplate`s, YAML or JSON
     #[arg(long, value_name = "FILE")]
