@@ -7,6 +7,8 @@ mod judge;
 mod phases;
 mod snapshot;
 mod source;
+#[cfg(test)]
+mod together;
 mod world;
 
 use std::cell::RefCell;
