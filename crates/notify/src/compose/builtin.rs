@@ -9,7 +9,7 @@ use ng_engine::history::Guard;
 use ng_engine::plan::{AlertKind, Input, Seen};
 
 use super::facts::Facts;
-use super::words::Words;
+use super::words::{SUMMARY_CHARS, Words, cut};
 use crate::message::NodeFacts;
 
 /// The most nodes that are named with their readings; the rest is counted.
@@ -84,7 +84,7 @@ fn summary(facts: &Facts<'_>, language: Language) -> String {
             text.push_str(&seen.join(say(language, ", ", "，")));
         }
     }
-    text
+    cut(&text, SUMMARY_CHARS)
 }
 
 fn body(facts: &Facts<'_>, language: Language) -> String {

@@ -81,9 +81,11 @@ fn tags(text: &str) -> impl Iterator<Item = Tag> + '_ {
                 .unwrap_or(named.len());
             let behind = &named[length..];
             let is_tag = length > 0 && behind.starts_with(['>', '/', ' ', '\n', '\t', '\r']);
-            let Some(close) = behind.find('>').filter(|_| is_tag) else {
+            if !is_tag {
                 continue;
-            };
+            }
+            // Without an end here there is none for any later tag: looking again and again would take for ever.
+            let close = behind.find('>')?;
             let end = from + usize::from(closes) + length + close + 1;
             from = end;
             let name = named[..length].to_ascii_lowercase();
@@ -236,8 +238,19 @@ mod tests {
             ),
             ("a<br><br><br><br>b", "a\n\nb"),
             ("<script>alert(1)", ""),
+            ("a <b <i <p", "a <b <i <p"),
         ] {
             assert_eq!(to_text(html), want, "{html}");
         }
+    }
+
+    #[test]
+    fn tags_without_an_end_take_no_time() {
+        let start = std::time::Instant::now();
+        let text = "<b ".repeat(100_000);
+        assert!(!is_html(&text));
+        assert_eq!(to_text(&text).len(), text.trim_end().len());
+        let took = start.elapsed();
+        assert!(took.as_secs() < 10, "{took:?}");
     }
 }

@@ -10,7 +10,7 @@ use super::html;
 /// The longest title, in characters: one line of a mail program or a chat.
 const TITLE_CHARS: usize = 200;
 /// The longest summary, in characters.
-const SUMMARY_CHARS: usize = 1000;
+pub(super) const SUMMARY_CHARS: usize = 1000;
 
 /// What a message says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -192,7 +192,7 @@ fn plain(text: &str) -> String {
 }
 
 /// At most `most` characters; the last one says that more was there.
-fn cut(text: &str, most: usize) -> String {
+pub(super) fn cut(text: &str, most: usize) -> String {
     if text.char_indices().nth(most).is_none() {
         return text.to_owned();
     }

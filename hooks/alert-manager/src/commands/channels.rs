@@ -96,3 +96,66 @@ fn set_url(kind: ChannelKind, url: &str, config: &mut Config) -> Result<(), Stri
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(kind: &str, url: &str) -> ChannelSpec {
+        ChannelSpec::Object(ChannelObject {
+            kind: kind.to_owned(),
+            url: url.to_owned(),
+            ..ChannelObject::default()
+        })
+    }
+
+    #[test]
+    fn an_address_that_comes_with_a_channel_is_used() {
+        let config = Config::default();
+        let own = "https://own.example.com/x";
+        for kind in ChannelKind::ALL {
+            let found = receiver(&object(kind.as_str(), own), &config);
+            let host = found
+                .as_ref()
+                .map(|receiver| receiver.host().unwrap_or("none"));
+            match kind {
+                ChannelKind::Log => assert_eq!(host, Ok("none")),
+                // These need more than an address.
+                ChannelKind::Email | ChannelKind::Telegram | ChannelKind::Pagerduty => {
+                    assert!(matches!(found, Err(Unusable::Absent(_))), "{kind}");
+                }
+                _ => assert_eq!(host, Ok("own.example.com"), "{kind}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_told_without_the_address() {
+        let config = Config::default();
+        for (channel, want) in [
+            (
+                object("pager", ""),
+                "there is no channel \"pager\", expected one of log,",
+            ),
+            (
+                object("slack", ""),
+                "channel slack is not configured: slack.webhookUrl is missing",
+            ),
+            (
+                object("slack", "token"),
+                "channel slack: url: it must begin with http",
+            ),
+            (
+                object("alertmanager", "http://"),
+                "channel alertmanager: url: its host",
+            ),
+        ] {
+            let reason = match receiver(&channel, &config) {
+                Err(Unusable::Absent(reason) | Unusable::Wrong(reason)) => reason,
+                Ok(receiver) => format!("{receiver:?}"),
+            };
+            assert!(reason.starts_with(want), "{reason}");
+            assert!(!reason.contains("token"), "{reason}");
+        }
+    }
+}

@@ -61,9 +61,10 @@ pub fn run(env: &Env, arguments: &Arguments) -> ExitCode {
     };
     let Lookup { found, client } = look_up(&call.template, env, scene.now, &scene.log);
     let choice = found.choice(&call.template);
-    let top_pods = match &client {
-        Some(client) if wants_top_pods(choice) => largest_pods(&call, client, &scene.log),
-        _ => BTreeMap::new(),
+    let top_pods = if wants_top_pods(choice) {
+        largest_pods(&call, client.as_ref(), &scene.log)
+    } else {
+        BTreeMap::new()
     };
     let message = message(&call, choice, &scene, &top_pods);
     let channels = addressed(&call.channels, found.channels(), &scene.config);
@@ -77,9 +78,17 @@ pub fn run(env: &Env, arguments: &Arguments) -> ExitCode {
 
 fn largest_pods(
     call: &Call,
-    client: &ng_kube::Client,
+    client: Option<&ng_kube::Client>,
     log: &Logger,
 ) -> BTreeMap<String, Vec<TopPod>> {
+    let Some(client) = client else {
+        let reason = "there are no Kubernetes credentials";
+        log.warn(
+            "the largest pods are left out",
+            &[("reason", reason.into())],
+        );
+        return BTreeMap::new();
+    };
     let nodes: Vec<&str> = call
         .alerts
         .iter()
