@@ -133,7 +133,7 @@ impl Job {
         if let (SmtpTls::StartTls, Some(parameters)) = (self.tls, &self.parameters) {
             // After a handshake that failed, lettre says goodbye and waits for an answer that cannot come: part of
             // the time is left to say what was wrong.
-            let part = self.left()? / 4;
+            let part = self.left()? / 6;
             limit(&mut server, part)?;
             server
                 .starttls(parameters, &hello)
