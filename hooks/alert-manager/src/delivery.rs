@@ -1,8 +1,8 @@
 //! One delivery run: what is new is admitted, what is due is claimed, sent and settled.
 //!
 //! ```text
-//! [admit ─▶ plan ─▶ claim]  ─▶  [start] ─▶ send ─▶ [settle + start the next] ─▶ …
-//!   one transaction              one message of a receiver at a time
+//! [admit] ─▶ [plan ─▶ claim] ─▶ [start] ─▶ send ─▶ [settle] ─▶ [start the next] ─▶ …
+//!                                one message of a receiver at a time
 //! ```
 //!
 //! Brackets are transactions. An attempt is counted before it is made and settled before the receiver gets its next

@@ -152,6 +152,8 @@ impl World {
             .status()
             .expect("a worker");
         assert!(steps > 0 || status.success(), "a worker failed");
+        // What a killed worker sent may still be on its way.
+        self.receivers.iter().for_each(Receiver::settle);
         !status.success()
     }
 

@@ -38,8 +38,16 @@ pub(super) struct Run<'r, 'd> {
 /// A receiver at work.
 struct Active {
     lane: Lane,
-    jobs: Sender<Job>,
+    /// `None`: its thread does not keep to its deadlines, and gets nothing more.
+    jobs: Option<Sender<Job>>,
     flight: Option<Flight>,
+}
+
+impl Active {
+    fn is_late(&self) -> bool {
+        let deadline = self.flight.as_ref().map(|flight| flight.deadline + GRACE);
+        deadline.is_some_and(|deadline| deadline <= Instant::now())
+    }
 }
 
 /// The message that is under way.
@@ -61,7 +69,7 @@ impl Run<'_, '_> {
             let jobs = courier::start(receiver, Arc::clone(shared), sender.clone())?;
             active.push(Active {
                 lane,
-                jobs,
+                jobs: Some(jobs),
                 flight: None,
             });
         }
@@ -88,18 +96,11 @@ impl Run<'_, '_> {
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                 for place in 0..active.len() {
-                    let late = active[place]
-                        .flight
-                        .as_ref()
-                        .is_some_and(|flight| flight.deadline + GRACE <= Instant::now());
+                    let late = active[place].is_late();
                     if late {
-                        let ended = overdue(place);
-                        self.advance(active, place, Some(ended))?;
-                        // Its thread is lost.
-                        active[place].lane.queue.clear();
-                    } else if active[place].flight.is_none() {
-                        self.advance(active, place, None)?;
+                        active[place].jobs = None;
                     }
+                    self.advance(active, place, late.then(|| overdue(place)))?;
                 }
             }
         }
@@ -126,12 +127,13 @@ impl Run<'_, '_> {
         self.desk.clock.started.is_some()
             && active.iter().any(|lane| {
                 lane.flight.is_none()
+                    && lane.jobs.is_some()
                     && !lane.lane.queue.is_empty()
                     && !lane.lane.state.is_paused(now)
             })
     }
 
-    /// Settles the attempt that is over, if one is, and starts the receiver's next message, in one transaction.
+    /// Settles the attempt that is over, if one is, and then starts the receiver's next message.
     fn advance(
         &mut self,
         active: &mut [Active],
@@ -160,6 +162,7 @@ impl Run<'_, '_> {
     /// The receiver's next message, if it may be sent now.
     fn take(&self, lane: &mut Active) -> Option<Batch> {
         let now = self.desk.clock.now();
+        lane.jobs.as_ref()?;
         let lane = &mut lane.lane;
         let left = self.desk.deadline.saturating_duration_since(Instant::now());
         let may = !lane.state.is_paused(now)
@@ -212,7 +215,7 @@ impl Run<'_, '_> {
         };
         (self.desk.step)(Step::Sending);
         // Without its thread the message is overdue in the end.
-        drop(lane.jobs.send(job));
+        drop(lane.jobs.as_ref().map(|jobs| jobs.send(job)));
         lane.flight = Some(flight);
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! A strict HTTP receiver on loopback: it keeps what it got and answers as the test says.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,8 +46,11 @@ impl Request {
 
 /// The server; its threads end with the test.
 pub(crate) struct Receiver {
+    address: SocketAddr,
     url: String,
     requests: Arc<Mutex<Vec<Request>>>,
+    /// Connections that are being served.
+    open: Arc<AtomicUsize>,
 }
 
 impl Receiver {
@@ -55,16 +59,38 @@ impl Receiver {
         answer: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
-        let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
-        let (kept, answer) = (Arc::clone(&requests), Arc::new(answer));
+        let address = listener.local_addr().expect("an address");
+        let receiver = Self {
+            address,
+            url: format!("http://{address}/hook"),
+            requests: Arc::default(),
+            open: Arc::default(),
+        };
+        let (kept, open) = (Arc::clone(&receiver.requests), Arc::clone(&receiver.open));
+        let answer = Arc::new(answer);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
-                std::thread::spawn(move || serve(&stream, &kept, &*answer));
+                open.fetch_add(1, Ordering::SeqCst);
+                let (kept, open) = (Arc::clone(&kept), Arc::clone(&open));
+                let answer = Arc::clone(&answer);
+                std::thread::spawn(move || {
+                    serve(&stream, &kept, &*answer);
+                    open.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
-        Self { url, requests }
+        receiver
+    }
+
+    /// Waits until everything was served that was sent by processes that have ended.
+    pub(crate) fn settle(&self) {
+        // Connections are taken in their order: when this one is served, those before it were taken.
+        let mut last = TcpStream::connect(self.address).expect("it listens");
+        last.shutdown(Shutdown::Write).expect("it is open");
+        let _ = last.read(&mut [0; 1]);
+        while self.open.load(Ordering::SeqCst) > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     pub(crate) fn good() -> Self {
