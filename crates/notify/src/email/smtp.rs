@@ -235,19 +235,30 @@ impl Refusals {
         if self.for_now.is_empty() {
             return Outcome::Delivered;
         }
-        let reason = format!("not yet taken: {}", self.for_now.join("; "));
+        let reason = format!("not yet taken: {}", some(&self.for_now));
         retry(reason, Some(GREYLISTED))
     }
 
     /// What follows when nobody has the mail.
     fn nobody(&self) -> Outcome {
         if self.for_now.is_empty() {
-            let reason = format!("every recipient was refused: {}", self.for_good.join("; "));
+            let reason = format!("every recipient was refused: {}", some(&self.for_good));
             Outcome::Permanent { reason }
         } else {
-            let reason = format!("not yet taken: {}", self.for_now.join("; "));
+            let reason = format!("not yet taken: {}", some(&self.for_now));
             retry(reason, Some(GREYLISTED))
         }
+    }
+}
+
+/// The first few, and how many there are.
+fn some(refusals: &[String]) -> String {
+    const MOST: usize = 3;
+    let shown = refusals.iter().take(MOST).map(String::as_str);
+    let shown: Vec<&str> = shown.collect();
+    match refusals.len().saturating_sub(MOST) {
+        0 => shown.join("; "),
+        more => format!("{}; … and {more} more", shown.join("; ")),
     }
 }
 
