@@ -146,8 +146,8 @@ pub(crate) fn queue(
     let attempt = || StateError::database("queue alerts", place);
     let mut facts = connection
         .prepare(
-            "INSERT INTO alert(queued, rule, node, kind, severity, template, dry_run, muted, stage, body) \
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'new', ?9)",
+            "INSERT INTO alert(queued, rule, node, kind, severity, template, dry_run, muted, body) \
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )
         .map_err(attempt())?;
     // A channel that is named twice is told once.

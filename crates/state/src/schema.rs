@@ -43,9 +43,11 @@ CREATE TABLE roster(id INTEGER PRIMARY KEY CHECK(id = 1), body BLOB NOT NULL);
 CREATE TABLE alert(
     id INTEGER PRIMARY KEY AUTOINCREMENT, queued INTEGER NOT NULL, rule TEXT NOT NULL, node TEXT NOT NULL,
     kind TEXT NOT NULL, severity TEXT NOT NULL, template TEXT NOT NULL, dry_run INTEGER NOT NULL, muted TEXT,
-    stage TEXT NOT NULL, body TEXT NOT NULL
+    body TEXT NOT NULL
 );
-CREATE INDEX alert_new ON alert(id) WHERE stage = 'new';
+CREATE TABLE admitted(id INTEGER PRIMARY KEY CHECK(id = 1), up_to INTEGER NOT NULL);
+INSERT INTO admitted VALUES(1, 0);
+CREATE TABLE flapping(alert INTEGER PRIMARY KEY);
 CREATE TABLE delivery(
     alert INTEGER NOT NULL, channel TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
     next_attempt INTEGER NOT NULL, last_error TEXT, batch INTEGER, claim TEXT, claimed_until INTEGER,

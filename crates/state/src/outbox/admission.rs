@@ -38,7 +38,7 @@ const FLAPPING: &str = "flapping";
 struct Desk<'c> {
     memory: Statement<'c>,
     remember: Statement<'c>,
-    stage: Statement<'c>,
+    flaps: Statement<'c>,
     hold: Statement<'c>,
     skip: Statement<'c>,
     count: Statement<'c>,
@@ -53,10 +53,13 @@ impl Transaction<'_> {
         mut decide: impl FnMut(&FreshAlert, &mut Memory) -> Admission,
     ) -> Result<usize, StateError> {
         let fresh = fresh_alerts(&self.inner, self.place)?;
-        if fresh.is_empty() {
+        let Some(newest) = fresh.last() else {
             return Ok(0);
-        }
+        };
         let attempt = StateError::database("admit alerts", self.place);
+        self.inner
+            .execute("UPDATE admitted SET up_to = ?1", [newest.id])
+            .map_err(&attempt)?;
         let mut desk = Desk::new(&self.inner).map_err(&attempt)?;
         for alert in &fresh {
             let (mut memory, held) = desk.memory(&alert.rule, &alert.node).map_err(&attempt)?;
@@ -139,7 +142,7 @@ impl<'c> Desk<'c> {
                  ON CONFLICT DO UPDATE SET score = excluded.score, at = excluded.at, calm_at = excluded.calm_at, \
                  held = excluded.held, told = excluded.told, held_alert = excluded.held_alert",
             )?,
-            stage: connection.prepare("UPDATE alert SET stage = ?2 WHERE id = ?1")?,
+            flaps: connection.prepare("INSERT INTO flapping VALUES(?1)")?,
             hold: connection.prepare(
                 "UPDATE delivery SET state = 'held', last_error = ?2 WHERE alert = ?1 AND state = 'pending'",
             )?,
@@ -165,11 +168,10 @@ impl<'c> Desk<'c> {
         held: Option<i64>,
         now: Time,
     ) -> rusqlite::Result<Option<i64>> {
-        let (stage, now) = match admission {
-            Admission::SendFlapping => ("flapping", now.millis()),
-            Admission::Send | Admission::Hold | Admission::Mute => ("admitted", now.millis()),
-        };
-        self.stage.execute(params![alert.id, stage])?;
+        let now = now.millis();
+        if admission == Admission::SendFlapping {
+            self.flaps.execute([alert.id])?;
+        }
         match admission {
             Admission::Mute => {
                 let reason = alert.muted.as_deref().unwrap_or_default();
@@ -219,7 +221,7 @@ fn fresh_alerts(connection: &Connection, place: &Place) -> Result<Vec<FreshAlert
     let mut statement = connection
         .prepare(
             "SELECT id, rule, node, kind, severity, queued, muted FROM alert \
-             WHERE stage = 'new' ORDER BY id",
+             WHERE id > (SELECT up_to FROM admitted) ORDER BY id",
         )
         .map_err(attempt())?;
     let rows = statement.query_map([], read_fresh).map_err(attempt())?;

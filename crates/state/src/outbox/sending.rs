@@ -1,6 +1,6 @@
 //! Who sends what: deliveries are claimed, started, and settled, each step committed before the next one begins.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ng_delivery::{Header, ReceiverState, Topic};
 use ng_engine::plan::Alert;
@@ -85,7 +85,7 @@ impl Store {
     pub fn has_work(&self, now: Time) -> Result<bool, StateError> {
         self.connection()
             .query_row(
-                "SELECT EXISTS(SELECT * FROM alert WHERE stage = 'new') \
+                "SELECT EXISTS(SELECT * FROM alert WHERE id > (SELECT up_to FROM admitted)) \
                  OR EXISTS(SELECT * FROM memory WHERE calm_at <= ?1 AND calm_at IS NOT NULL) \
                  OR EXISTS(SELECT * FROM delivery WHERE state = 'pending' AND next_attempt <= ?1 \
                            AND state NOT IN ('done', 'skipped'))",
@@ -103,21 +103,20 @@ impl Store {
     /// The facts of alerts by their ids, in the order given, without those that are gone.
     pub fn alerts(&self, ids: &[i64]) -> Result<Vec<(i64, Facts)>, StateError> {
         let attempt = || StateError::database("read alerts", self.place());
+        // One statement: outside of a transaction each would take and drop the locks of the database.
         let mut statement = self
             .connection()
-            .prepare("SELECT body FROM alert WHERE id = ?1")
+            .prepare(
+                "SELECT alert.id, alert.body FROM json_each(?1) AS wanted \
+                 JOIN alert ON alert.id = wanted.value ORDER BY wanted.key",
+            )
             .map_err(attempt())?;
-        let mut alerts = Vec::with_capacity(ids.len());
-        for id in ids {
-            let alert = statement
-                .query_row([id], |row| {
-                    Ok(serde_json::from_str(row.get_ref(0)?.as_str()?))
-                })
-                .optional()
-                .map_err(attempt())?;
-            alerts.extend(alert.map(|alert| (*id, alert)));
-        }
-        Ok(alerts)
+        let rows = statement
+            .query_map([list(ids)], |row| {
+                Ok((row.get(0)?, serde_json::from_str(row.get_ref(1)?.as_str()?)))
+            })
+            .map_err(attempt())?;
+        rows.collect::<rusqlite::Result<_>>().map_err(attempt())
     }
 }
 
@@ -135,25 +134,20 @@ impl Transaction<'_> {
         alerts: &[i64],
         claim: Claim<'_>,
     ) -> Result<(), StateError> {
-        let attempt = StateError::database("claim deliveries", self.place);
-        let mut statement = self
-            .inner
-            .prepare(
+        let row = params![
+            list(alerts),
+            channel,
+            claim.claimant.token(),
+            claim.until.millis()
+        ];
+        self.inner
+            .execute(
                 "UPDATE delivery SET claim = ?3, claimed_until = ?4 \
-                 WHERE alert = ?1 AND channel = ?2 AND state = 'pending'",
+                 WHERE alert IN (SELECT value FROM json_each(?1)) AND channel = ?2 AND state = 'pending'",
+                row,
             )
-            .map_err(&attempt)?;
-        for alert in alerts {
-            statement
-                .execute(params![
-                    alert,
-                    channel,
-                    claim.claimant.token(),
-                    claim.until.millis()
-                ])
-                .map_err(&attempt)?;
-        }
-        Ok(())
+            .map(drop)
+            .map_err(StateError::database("claim deliveries", self.place))
     }
 
     /// Counts an attempt before it is made. Returns the alerts that are still to be sent: somebody may have dropped
@@ -170,23 +164,23 @@ impl Transaction<'_> {
             .inner
             .prepare(
                 "UPDATE delivery SET attempts = attempts + 1, batch = ?3, claimed_until = ?5 \
-                 WHERE alert = ?1 AND channel = ?2 AND state = 'pending' AND claim = ?4",
+                 WHERE alert IN (SELECT value FROM json_each(?1)) AND channel = ?2 \
+                 AND state = 'pending' AND claim = ?4 RETURNING alert",
             )
             .map_err(&attempt)?;
-        let mut started = Vec::with_capacity(alerts.len());
-        for alert in alerts {
-            let row = params![
-                alert,
-                channel,
-                batch,
-                claim.claimant.token(),
-                claim.until.millis()
-            ];
-            if statement.execute(row).map_err(&attempt)? > 0 {
-                started.push(*alert);
-            }
-        }
-        Ok(started)
+        let row = params![
+            list(alerts),
+            channel,
+            batch,
+            claim.claimant.token(),
+            claim.until.millis()
+        ];
+        let rows = statement
+            .query_map(row, |row| row.get(0))
+            .map_err(&attempt)?;
+        let started: HashSet<i64> = rows.collect::<rusqlite::Result<_>>().map_err(&attempt)?;
+        let kept = alerts.iter().filter(|alert| started.contains(alert));
+        Ok(kept.copied().collect())
     }
 
     /// Ends the claim on deliveries of a channel, with what came of them. Returns how many it was.
@@ -206,21 +200,16 @@ impl Transaction<'_> {
             Settlement::Released => ("pending", None, None),
         };
         let settled = (state != "pending").then_some(now.millis());
-        let mut statement = self
+        let count = self
             .inner
-            .prepare(
+            .execute(
                 "UPDATE delivery SET state = ?3, next_attempt = coalesce(?4, next_attempt), \
                  last_error = CASE WHEN ?3 = 'done' THEN NULL ELSE coalesce(?5, last_error) END, \
                  settled = ?6, claim = NULL, claimed_until = NULL \
-                 WHERE alert = ?1 AND channel = ?2 AND state = 'pending'",
+                 WHERE alert IN (SELECT value FROM json_each(?1)) AND channel = ?2 AND state = 'pending'",
+                params![list(alerts), channel, state, at, reason, settled],
             )
-            .map_err(&attempt)?;
-        let mut count = 0;
-        for alert in alerts {
-            count += statement
-                .execute(params![alert, channel, state, at, reason, settled])
-                .map_err(&attempt)?;
-        }
+            .map_err(attempt)?;
         // A message that a power failure lets us forget would be sent again.
         self.durable |= settled.is_some() && count > 0;
         Ok(u64::try_from(count).unwrap_or(u64::MAX))
@@ -285,6 +274,12 @@ impl Transaction<'_> {
     }
 }
 
+/// Ids as one parameter of a statement: a statement for each would take most of the time.
+fn list(alerts: &[i64]) -> String {
+    let ids: Vec<String> = alerts.iter().map(ToString::to_string).collect();
+    format!("[{}]", ids.join(","))
+}
+
 fn open_alerts(
     connection: &Connection,
     place: &Place,
@@ -294,10 +289,12 @@ fn open_alerts(
     // The columns before the body: its pages are not touched.
     let mut statement = connection
         .prepare(
-            "SELECT a.id, a.queued, a.rule, a.node, a.kind, a.severity, a.template, a.dry_run, a.stage, \
+            "SELECT a.id, a.queued, a.rule, a.node, a.kind, a.severity, a.template, a.dry_run, \
+                    EXISTS(SELECT * FROM flapping WHERE alert = a.id), \
                     d.channel, d.attempts, d.next_attempt, d.batch, d.claim, d.claimed_until \
              FROM delivery d JOIN alert a ON a.id = d.alert \
-             WHERE d.state = 'pending' AND d.state NOT IN ('done', 'skipped') AND a.stage <> 'new' \
+             WHERE d.state = 'pending' AND d.state NOT IN ('done', 'skipped') \
+                   AND d.alert <= (SELECT up_to FROM admitted) \
              ORDER BY d.alert LIMIT ?1",
         )
         .map_err(attempt())?;
@@ -336,7 +333,7 @@ fn read_header(row: &Row<'_>) -> rusqlite::Result<Header> {
             severity: Severity::parse(row.get_ref(5)?.as_str()?).unwrap_or(Severity::Warning),
             template: row.get(6)?,
             dry_run: row.get(7)?,
-            flapping: row.get_ref(8)?.as_str()? == "flapping",
+            flapping: row.get(8)?,
         },
     })
 }

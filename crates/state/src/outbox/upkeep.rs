@@ -116,7 +116,7 @@ impl Transaction<'_> {
             [before(keep.dead)],
         )?;
         self.inner.execute(
-            "DELETE FROM alert WHERE stage <> 'new' \
+            "DELETE FROM alert WHERE id <= (SELECT up_to FROM admitted) \
              AND (queued < ?1 OR id <= (SELECT max(id) FROM alert) - ?2) \
              AND NOT EXISTS(SELECT * FROM delivery d WHERE d.alert = alert.id \
                             AND d.state IN ('pending', 'held', 'dead'))",
@@ -125,6 +125,10 @@ impl Transaction<'_> {
         self.inner.execute(
             "DELETE FROM delivery WHERE state IN ('done', 'skipped') \
              AND NOT EXISTS(SELECT * FROM alert WHERE id = delivery.alert)",
+            [],
+        )?;
+        self.inner.execute(
+            "DELETE FROM flapping WHERE NOT EXISTS(SELECT * FROM alert WHERE id = flapping.alert)",
             [],
         )?;
         self.inner.execute(
