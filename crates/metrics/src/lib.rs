@@ -9,7 +9,7 @@
 //! - `catalogue`: the built-in metrics and their `PromQL`
 //! - `plan`: the least number of questions
 //! - `mapping`: from the labels of a series to a node
-//! - `prometheus`, `usage`, `quantity`: the answers, parsed where they lie
+//! - `prometheus`, `usage`: the answers, parsed where they lie
 //! - `endpoint`, `client`: addresses without their credentials, and the one place that talks
 
 mod catalogue;
@@ -20,7 +20,6 @@ mod mapping;
 mod plan;
 mod problem;
 mod prometheus;
-mod quantity;
 mod settings;
 mod stream;
 mod usage;

@@ -9,13 +9,13 @@ use std::fmt;
 use ng_engine::node::Nodes;
 use ng_engine::reading::{Column, Origin, Reading, Unknown};
 use ng_engine::time::Time;
+use ng_kube::quantity::Quantity;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::mapping::Index;
 use crate::problem::shorten;
 use crate::prometheus::Tally;
-use crate::quantity;
 use crate::stream::Each;
 
 /// CPU and memory of every node, in percent of its capacity.
@@ -117,8 +117,8 @@ struct Amount(Option<f64>);
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Quantity;
-        impl Visitor<'_> for Quantity {
+        struct Form;
+        impl Visitor<'_> for Form {
             type Value = Amount;
 
             fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,7 +126,7 @@ impl<'de> Deserialize<'de> for Amount {
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Amount, E> {
-                Ok(Amount(quantity::parse(text)))
+                Ok(Amount(Quantity::from_api(text).ok().map(Quantity::as_f64)))
             }
 
             fn visit_f64<E>(self, value: f64) -> Result<Amount, E> {
@@ -138,7 +138,7 @@ impl<'de> Deserialize<'de> for Amount {
                 Ok(Amount(Some(value as f64)))
             }
         }
-        deserializer.deserialize_any(Quantity)
+        deserializer.deserialize_any(Form)
     }
 }
 
