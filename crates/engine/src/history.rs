@@ -128,6 +128,9 @@ pub struct NodeRecord {
     /// Since when the node is missing from the snapshot; forgotten after [`FORGET_AFTER`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent: Option<Time>,
+    /// Since when the emergency stop holds up evictions and drains under way; that time is not theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Time>,
     /// Why nothing was sent of this episode yet: then its end is not told either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muted: Option<Mute>,
@@ -147,6 +150,24 @@ impl NodeRecord {
         self.triggered_at = self.triggered_at.min(now);
         self.acted_at = self.acted_at.min(now);
         self.recovered_at = self.recovered_at.map(|recovered| recovered.min(now));
+    }
+
+    /// For how long a job has been worked on.
+    pub fn worked_on(&self, job: &Job, now: Time) -> std::time::Duration {
+        self.paused.unwrap_or(now).since(job.started)
+    }
+
+    /// Begins or ends the time in which nothing may be evicted.
+    pub(crate) fn pause(&mut self, guard: Option<&Guard>, now: Time) {
+        let mut open = self.jobs.iter_mut().filter(|job| job.end.is_none());
+        match (guard, self.paused) {
+            (Some(Guard::Paused), None) if open.next().is_some() => self.paused = Some(now),
+            (Some(Guard::Paused), _) | (_, None) => {}
+            (_, Some(since)) => {
+                open.for_each(|job| job.started = job.started.plus(now.since(since)));
+                self.paused = None;
+            }
+        }
     }
 
     /// Whether the node is in an episode: triggered, or on its way back.

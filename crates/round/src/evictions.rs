@@ -355,7 +355,7 @@ impl Pass<'_> {
                 None => self.end(JobEnd::Done, "nothing is left to evict"),
             };
         }
-        if self.desk.now.since(job.started) >= self.timeout() {
+        if self.record.worked_on(job, self.desk.now) >= self.timeout() {
             let waiting = attempts
                 .iter()
                 .find(|attempt| matches!(attempt.result, PodResult::Waiting { .. }));
@@ -391,7 +391,7 @@ impl Pass<'_> {
                 ("problem", Field::Text(message)),
             ],
         );
-        if self.desk.now.since(job.started) >= self.timeout() {
+        if self.record.worked_on(job, self.desk.now) >= self.timeout() {
             return self.fail(JobEnd::TimedOut, message);
         }
         Ok(())

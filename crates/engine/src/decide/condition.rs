@@ -207,14 +207,6 @@ impl Counted<'_> {
         let mut fresh = look.yes.clone();
         let mut entries = Vec::with_capacity(look.yes.count());
         for entry in old {
-            let Some(node) = scene
-                .positions
-                .get(&entry.node)
-                .copied()
-                .filter(|node| selected.has(*node))
-            else {
-                continue;
-            };
             let Some(seen) = entry
                 .seen
                 .or(scene.last_evaluated)
@@ -222,6 +214,18 @@ impl Counted<'_> {
             else {
                 continue;
             };
+            let Some(node) = scene.positions.get(&entry.node).copied() else {
+                if scene.roster.is_absent(entry.node) {
+                    entries.push(Entry {
+                        seen: Some(seen),
+                        ..*entry
+                    });
+                }
+                continue;
+            };
+            if !selected.has(node) {
+                continue;
+            }
             if look.yes.has(node) {
                 fresh.remove(node);
                 entries.push(Entry {

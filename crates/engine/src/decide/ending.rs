@@ -64,6 +64,7 @@ impl Ending<'_, '_> {
         record.clear = None;
         record.guard = None;
         record.muted = None;
+        record.paused = None;
         record.admitted = false;
         record.jobs.clear();
     }

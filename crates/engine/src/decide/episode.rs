@@ -399,6 +399,7 @@ impl Run<'_, '_> {
                 spec_hash: self.due.spec_hash,
                 dry_run: rule.dry_run,
                 absent: None,
+                paused: None,
                 muted: None,
             };
             remembered.summary.last_triggered = Some(now);

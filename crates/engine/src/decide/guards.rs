@@ -1,11 +1,12 @@
 //! The guards: what may be done to how many nodes.
 
 use crate::bits::Bits;
-use crate::history::{Guard, History, Job, NodeRecord, Task};
+use crate::history::{Guard, History, Job, NodeRecord, RESTORED, Task};
 use crate::plan::{AlertKind, Happening, OutOfService, Plan};
 use crate::rule::{Action, Rule};
 use crate::time::Time;
 
+use super::condition::GAP_INTERVALS;
 use super::{Due, Turn, World, selector};
 
 /// Lets the disruptive actions of triggered nodes through, or says what holds them back; starts evictions and drains.
@@ -20,8 +21,16 @@ pub(super) fn admit(
     turn: &mut Turn,
     plan: &mut Plan,
 ) {
-    let mut counted = out_of_service(history, world);
+    let mut places = Places {
+        counted: out_of_service(history, world),
+        waiting: Bits::none(world.inputs.nodes.len()),
+    };
+    let mut queue = waiting(history, due, world).into_iter().peekable();
     for due in due {
+        let key = (due.rule.priority, due.rule.name.as_str());
+        while let Some(waits) = queue.next_if(|waits| (waits.priority, waits.rule.as_str()) < key) {
+            places.keep(&waits);
+        }
         let Some(remembered) = history.rules.get_mut(&due.rule.name) else {
             continue;
         };
@@ -45,7 +54,8 @@ pub(super) fn admit(
             };
             let was_admitted = record.admitted;
             follow_edit(due.rule, record);
-            let guard = guard(due.rule, record, node, &mut counted, world);
+            let guard = guard(due.rule, record, node, &mut places, world);
+            record.pause(guard.as_ref(), world.inputs.now);
             note(due.rule, record, (node, guard), world, plan);
             if ran.has(node) || !was_admitted {
                 start_jobs(due.rule, record, world.inputs.now);
@@ -53,7 +63,7 @@ pub(super) fn admit(
         }
     }
     plan.out_of_service = Some(OutOfService {
-        counted: counted.count(),
+        counted: places.counted.count(),
         limit: world.inputs.safety.max_nodes.of(world.inputs.nodes.len()),
     });
     for act in &mut turn.acts {
@@ -68,12 +78,87 @@ pub(super) fn admit(
     }
 }
 
+/// The places under the limits.
+struct Places {
+    /// Nodes that take one.
+    counted: Bits,
+    /// Nodes for which one is kept free.
+    waiting: Bits,
+}
+
+impl Places {
+    fn taken(&self) -> usize {
+        let mut taken = self.counted.clone();
+        taken.join(&self.waiting);
+        taken.count()
+    }
+
+    fn has(&self, node: usize) -> bool {
+        self.counted.has(node) || self.waiting.has(node)
+    }
+
+    /// Keeps a place free, if the node could have had it.
+    fn keep(&mut self, waits: &Waits) {
+        if self.taken() < waits.limit {
+            self.waiting.add(waits.node);
+        }
+    }
+}
+
+/// A node that waits for a place under a rule that is not evaluated now.
+struct Waits {
+    priority: i64,
+    rule: String,
+    since: Time,
+    node: usize,
+    limit: usize,
+}
+
+/// The nodes whose turn it would be before that of a rule which happens to be due. A rule that was not looked at for
+/// long, or that cannot be evaluated as it stands, keeps no place from others.
+fn waiting(history: &History, due: &[&Due<'_>], world: &World<'_>) -> Vec<Waits> {
+    let now = world.inputs.now;
+    let is_due = |rule: &str| due.iter().any(|due| due.rule.name == rule);
+    let mut all = Vec::new();
+    for (name, remembered) in history.rules.iter().filter(|(name, _)| !is_due(name)) {
+        let summary = &remembered.summary;
+        let watched = summary.check_interval.saturating_mul(GAP_INTERVALS.into());
+        let is_watched = |last: Time| now.millis().saturating_sub(last.millis()) <= watched;
+        if !summary.last_evaluated.is_some_and(is_watched) {
+            continue;
+        }
+        for (node, record) in &remembered.records {
+            let Some(Guard::MaxNodes { limit, .. }) = record.guard else {
+                continue;
+            };
+            let Some(position) = world.positions.get(node.as_str()).copied() else {
+                continue;
+            };
+            let is_current = record.spec_hash == summary.spec_hash || record.spec_hash == RESTORED;
+            if record.is_active() && is_current && !world.inputs.nodes.is_ignored(position) {
+                all.push(Waits {
+                    priority: summary.priority,
+                    rule: name.clone(),
+                    since: record.triggered_at,
+                    node: position,
+                    limit,
+                });
+            }
+        }
+    }
+    all.sort_by(|one, other| {
+        let key = |waits: &Waits| (waits.priority, waits.rule.clone(), waits.since, waits.node);
+        key(one).cmp(&key(other))
+    });
+    all
+}
+
 /// The guard that holds the node's disruptive actions back; admits the node if there is none.
 fn guard(
     rule: &Rule,
     record: &mut NodeRecord,
     node: usize,
-    counted: &mut Bits,
+    places: &mut Places,
     world: &World<'_>,
 ) -> Option<Guard> {
     let nodes = world.inputs.nodes;
@@ -105,14 +190,14 @@ fn guard(
     let limit = rule
         .max_nodes
         .map_or(configured, |own| own.of(nodes.len()).min(configured));
-    let held = counted.count();
-    if !counted.has(node) && held >= limit {
+    let held = places.taken();
+    if !places.has(node) && held >= limit {
         return Some(Guard::MaxNodes {
             limit,
             counted: held,
         });
     }
-    counted.add(node);
+    places.counted.add(node);
     record.admitted = true;
     None
 }

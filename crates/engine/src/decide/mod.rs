@@ -119,7 +119,7 @@ pub fn decide(history: &mut History, inputs: &Inputs<'_>) -> Plan {
     if inputs.nodes.is_empty() {
         return plan;
     }
-    history.roster.align(inputs.nodes);
+    history.roster.align(inputs.nodes, inputs.now);
     let world = World {
         inputs,
         positions: inputs.nodes.positions(),

@@ -247,6 +247,7 @@ fn record(detail: &NodeDetail, triggered_at: Time) -> NodeRecord {
             .as_ref()
             .is_some_and(|guard| guard.name == Guard::DryRun.word()),
         absent: None,
+        paused: None,
         muted: None,
     }
 }

@@ -472,3 +472,86 @@ fn a_place_is_kept_while_a_write_may_still_be_on_its_way() {
     }
     assert_eq!(cordoned(&story), ["n1"]);
 }
+
+/// A rule on its own metric that cordons.
+fn cordoning(metric: &str, priority: i64) -> String {
+    format!(
+        "conditions: [{{metric: {metric}, operator: '>', value: 1, duration: 0s}}]
+actions: [{{type: cordon}}]
+recoveryActions: [{{type: uncordon}}]
+monitoring: {{checkInterval: 1m, cooldownPeriod: 0s, recoveryCooldownPeriod: 0s}}
+metadata: {{priority: {priority}}}"
+    )
+}
+
+#[test]
+fn a_rule_that_rests_keeps_its_turn() {
+    // n1 holds the only place, n2 waits under `first`, and n3 comes under `second` when n1 is free again.
+    for (priority, rests, edited, winner) in [
+        (5, 1, false, "n2"),
+        (50, 1, false, "n3"),
+        (5, 5, false, "n3"),
+        (5, 1, true, "n3"),
+    ] {
+        let mut story = Story::new(["n1", "n2", "n3", "n4"])
+            .rule("first", &cordoning("cpuLoadRatio", priority))
+            .rule("second", &cordoning("diskUtilizationPercent", 10));
+        story.safety.max_nodes = MaxNodes::Count(1);
+        story.metric("diskUtilizationPercent", "n1", 2.0);
+        story.evaluate();
+        story.load("n2", 2.0);
+        story.evaluate();
+        assert_eq!(story.marks(), ["n1 cordoned"]);
+        assert_eq!(story.guard("first", "n2"), "maxNodes");
+        if edited {
+            // Someone made it invalid: it cannot take its turn.
+            story
+                .history
+                .rules
+                .get_mut("first")
+                .unwrap()
+                .summary
+                .spec_hash = 1;
+        }
+        story.resting = Some("first");
+        story.repeat(rests, 60);
+        story.metric("diskUtilizationPercent", "n1", 0.0);
+        story.after(1);
+        story.metric("diskUtilizationPercent", "n3", 2.0);
+        story.repeat(3, 1);
+        story.resting = None;
+        story.after(1);
+        assert_eq!(
+            story.marks(),
+            [format!("{winner} cordoned")],
+            "{priority} {rests} {edited}"
+        );
+    }
+}
+
+#[test]
+fn a_pause_is_no_part_of_a_drains_time() {
+    let rule = "conditions: [{metric: cpuLoadRatio, operator: '>', value: 1, duration: 0s}]
+actions: [{type: drain, drain: {timeout: 5m}}]
+monitoring: {cooldownPeriod: 1h}";
+    let mut story = Story::new(["n1", "n2"]).rule("hot", rule);
+    story.load("n1", 2.0);
+    story.after(30);
+    let worked_on = |story: &Story| {
+        let record = story.record("hot", "n1").unwrap();
+        record.worked_on(&record.jobs[0], story.now).as_secs()
+    };
+    for (paused, seconds, expected) in [
+        (false, 60, 60),
+        (true, 30, 90),
+        (true, 600, 90),
+        (false, 30, 90),
+        (false, 30, 120),
+        (true, 10, 130),
+        (false, 100, 130),
+    ] {
+        story.safety.paused = paused;
+        story.after(seconds);
+        assert_eq!(worked_on(&story), expected);
+    }
+}

@@ -149,3 +149,24 @@ fn a_label_that_lands_on_a_new_node_of_the_same_name_is_taken_off() {
         assert!(story.history.ledgers.is_empty());
     }
 }
+
+#[test]
+fn the_timers_of_a_missing_node_go_on_when_it_is_back() {
+    for (missing, replaced, triggers) in [(1, false, true), (8, false, false), (1, true, false)] {
+        let mut story = Story::new(["n1", "n2", "n3"]).rule("hot", RULE);
+        story.load("n2", 2.0);
+        story.after(30);
+        let node = story.cluster.nodes.remove("n2").unwrap();
+        story.repeat(missing, 30);
+        story.cluster.nodes.insert("n2".to_owned(), node);
+        if replaced {
+            story.node("n2").uid = "another".to_owned();
+        }
+        story.after(30);
+        assert_eq!(
+            story.is_triggered("hot", "n2"),
+            triggers,
+            "{missing} {replaced}"
+        );
+    }
+}

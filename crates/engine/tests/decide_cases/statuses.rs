@@ -347,7 +347,7 @@ fn a_rebuild_keeps_the_cooldowns_of_recovered_nodes() {
     let record = story.record("hot", "n1").unwrap();
     assert_eq!(
         record.recovered_at,
-        Some(START.plus(Duration::from_secs(60)))
+        Some(START.plus(Duration::from_mins(1)))
     );
 }
 

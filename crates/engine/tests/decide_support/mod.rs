@@ -87,6 +87,8 @@ pub(crate) struct Story {
     pub(crate) lose: bool,
     /// Whether nodes and rules come in the opposite order.
     pub(crate) reversed: bool,
+    /// A rule whose interval is not over yet; every other one is evaluated each time.
+    pub(crate) resting: Option<&'static str>,
     /// Every plan so far.
     pub(crate) plans: Vec<Plan>,
     snapshots: VecDeque<Cluster>,
@@ -111,6 +113,7 @@ impl Story {
             lag: 0,
             lose: false,
             reversed: false,
+            resting: None,
             plans: Vec::new(),
             snapshots: VecDeque::new(),
         }
@@ -194,6 +197,7 @@ impl Story {
             .rules
             .values()
             .filter(|written| written.rule.enabled)
+            .filter(|written| self.resting != Some(written.rule.name.as_str()))
             .map(|written| self::due(written, &columns, &metrics))
             .collect();
         if self.reversed {
