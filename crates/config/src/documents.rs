@@ -2,7 +2,7 @@
 
 use serde::Deserialize as _;
 
-use crate::tree::{Format, Node, without_position};
+use crate::tree::{Format, Node, TOO_DEEP, nests_too_deeply, without_position};
 
 /// One document of a text.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,7 @@ pub fn documents(text: &str, format: Format) -> Result<Vec<Document>, (usize, St
                 add(node.map_err(|error: serde_json::Error| (index + 1, error.to_string()))?);
             }
         }
+        Format::Yaml if nests_too_deeply(text) => return Err((1, TOO_DEEP.to_owned())),
         Format::Yaml => {
             for (index, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
                 let node = Node::deserialize(document);

@@ -39,6 +39,29 @@ pub enum Format {
     Yaml,
 }
 
+/// What both parsers say of a text that is nested beyond their limit.
+pub(crate) const TOO_DEEP: &str = "recursion limit exceeded";
+
+/// Whether a YAML text nests so deeply that its parser, whose time grows with the square of the depth, would be busy
+/// for long before it refuses the text. Brackets within texts count, too; they come in pairs or are few.
+pub(crate) fn nests_too_deeply(text: &str) -> bool {
+    const MAX: usize = 1_000;
+    let mut open: usize = 0;
+    let in_brackets = text.bytes().any(|byte| {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > MAX
+    });
+    let marks = |line: &str| {
+        let start = line.bytes().take_while(|byte| b"-? ".contains(byte));
+        start.filter(|byte| *byte != b' ').count()
+    };
+    in_brackets || text.lines().any(|line| marks(line) > MAX)
+}
+
 impl<'a> Node<'a> {
     pub(crate) fn parse(text: &'a str, format: Format) -> Result<Self, SyntaxError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -46,6 +69,10 @@ impl<'a> Node<'a> {
             Format::Json => serde_json::from_str(text).map_err(|error| SyntaxError {
                 position: (error.line() > 0).then(|| (error.line(), error.column())),
                 reason: without_position(&error.to_string()),
+            }),
+            Format::Yaml if nests_too_deeply(text) => Err(SyntaxError {
+                position: None,
+                reason: TOO_DEEP.to_owned(),
             }),
             Format::Yaml => serde_yaml::from_str(text).map_err(|error| SyntaxError {
                 position: error.location().map(|at| (at.line(), at.column())),

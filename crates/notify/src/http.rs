@@ -1,6 +1,7 @@
 //! Requests as values, and the one place that sends them.
 
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -12,8 +13,10 @@ use serde::Serialize;
 use ureq::Agent;
 use ureq::http::{HeaderMap, Response};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::transport::DefaultConnector;
 
 use crate::message::Outcome;
+use crate::replicas::{self, Only};
 use crate::send::When;
 use crate::text::one_line;
 
@@ -153,6 +156,23 @@ impl Courier {
         agents.push(agent(RootCerts::WebPki));
         let first = AtomicUsize::new(0);
         Ok(Self { agents, first })
+    }
+
+    /// The servers behind the name in the request's address, if there are several.
+    pub(crate) fn replicas(&self, request: &Request, when: &When) -> Vec<SocketAddr> {
+        replicas::of(&request.url, self.agents[0].config(), when)
+    }
+
+    /// The same courier for one of several servers behind a name.
+    pub(crate) fn to(&self, address: SocketAddr) -> Self {
+        let pinned = |agent: &Agent| {
+            let config = agent.config().clone();
+            Agent::with_parts(config, DefaultConnector::default(), Only(address))
+        };
+        Self {
+            agents: self.agents.iter().map(pinned).collect(),
+            first: AtomicUsize::new(0),
+        }
     }
 
     /// Sends once; how a failure before any answer is to be taken is in the error.

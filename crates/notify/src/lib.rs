@@ -18,6 +18,7 @@ mod http;
 pub mod message;
 mod preview;
 mod receiver;
+mod replicas;
 mod send;
 mod sign;
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Sends a message to a receiver, and says how it went.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use ng_config::HttpUrl;
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 
@@ -16,6 +18,7 @@ use crate::email;
 use crate::http::{Answer, Courier, Request};
 use crate::message::{Message, NodeFacts, Outcome};
 use crate::receiver::{Bot, Http, Integration, Receiver, Robot, Via};
+use crate::replicas;
 
 /// When a message is sent.
 #[derive(Clone, Copy, Debug)]
@@ -147,7 +150,7 @@ impl Line<'_> {
             Http::Wecom(_) => once(wecom::verdict),
             Http::Feishu(_) => once(feishu::verdict),
             Http::Teams(_) => once(teams::verdict),
-            Http::Alertmanager(_) => once(alertmanager::verdict),
+            Http::Alertmanager(url) => whole(self.to_alertmanagers(url, message), message),
             Http::Dingtalk(robot) => whole(self.to_dingtalk(robot, message), message),
             Http::Telegram(bot) => self.to_telegram(bot, message),
             Http::Pagerduty(integration) => self.to_pagerduty(integration, message),
@@ -164,6 +167,30 @@ impl Line<'_> {
     fn exchange(&self, request: &Request, verdict: fn(&Answer) -> Outcome) -> Outcome {
         self.ask(request)
             .map_or_else(|outcome| outcome, |answer| verdict(&answer))
+    }
+
+    /// To each replica, where the address is the name of several.
+    fn to_alertmanagers(&self, url: &HttpUrl, message: &Message) -> Outcome {
+        let request = alertmanager::request(url, message);
+        match &self.courier.replicas(&request, self.when)[..] {
+            [] => self.exchange(&request, alertmanager::verdict),
+            replicas => self.to_each(replicas, &request, alertmanager::verdict),
+        }
+    }
+
+    fn to_each(
+        &self,
+        replicas: &[SocketAddr],
+        request: &Request,
+        verdict: fn(&Answer) -> Outcome,
+    ) -> Outcome {
+        replicas::tell(replicas, |address| {
+            let line = Line {
+                courier: &self.courier.to(address),
+                ..*self
+            };
+            line.exchange(request, verdict)
+        })
     }
 
     /// What the robot calls too long is sent once more with less text.
@@ -301,5 +328,72 @@ fn summed(message: &Message, outcomes: &[Option<Outcome>]) -> Sent {
         outcome,
         told,
         notes: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+    use std::time::Duration;
+
+    use ng_config::ChannelKind;
+
+    use super::*;
+    use crate::test_support::{AT, message};
+
+    /// Takes one request at each address, and gives what came.
+    fn replicas(addresses: &[SocketAddr]) -> Vec<thread::JoinHandle<String>> {
+        let serve = |listener: TcpListener| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut text = String::new();
+            let mut part = [0; 4096];
+            while !text.ends_with("}]") {
+                let count = stream.read(&mut part).unwrap();
+                text += std::str::from_utf8(&part[..count]).unwrap();
+            }
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                .unwrap();
+            text
+        };
+        addresses
+            .iter()
+            .map(|address| TcpListener::bind(address).unwrap())
+            .map(|listener| thread::spawn(move || serve(listener)))
+            .collect()
+    }
+
+    #[test]
+    fn every_alertmanager_behind_a_name_is_told_under_that_name() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let addresses = ["127.0.0.1", "127.0.0.2"].map(|host| format!("{host}:{port}"));
+        let addresses = addresses.map(|address| address.parse().unwrap());
+        let servers = replicas(&addresses);
+        let receiver = Receiver::sample(ChannelKind::Alertmanager);
+        let Via::Http(http) = &receiver.via else {
+            panic!("not HTTP");
+        };
+        let line = Line {
+            receiver: &receiver,
+            courier: receiver.courier().unwrap(),
+            when: &When {
+                now: AT,
+                deadline: Instant::now() + Duration::from_mins(1),
+            },
+        };
+        let request = channel::request(http, &message(), AT);
+        let outcome = line.to_each(&addresses, &request, alertmanager::verdict);
+        assert_eq!(outcome, Outcome::Delivered);
+        for server in servers {
+            let text = server.join().unwrap().to_lowercase();
+            assert!(
+                text.contains("host: alertmanager.example.invalid:9093"),
+                "{text}"
+            );
+        }
     }
 }

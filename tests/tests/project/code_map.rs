@@ -66,7 +66,7 @@ const HEAVY: [(&str, &[&str]); 9] = [
     ("ureq", &["ng-kube", "ng-metrics", "ng-notify", "ng-tests"]),
 ];
 
-const TOP_LEVEL: [&str; 16] = [
+const TOP_LEVEL: [&str; 17] = [
     ".cargo",
     ".ci",
     ".gitignore",
@@ -80,6 +80,7 @@ const TOP_LEVEL: [&str; 16] = [
     "crates",
     "deny.toml",
     "deploy",
+    "docs",
     "hooks",
     "rust-toolchain.toml",
     "tests",

@@ -3,5 +3,6 @@
 mod checkout;
 mod code_map;
 mod dependencies;
+mod links;
 mod manifests;
 mod readme;

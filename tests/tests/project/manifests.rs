@@ -1,6 +1,6 @@
 //! The image and the manifests against the code, and against a real API server.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
 use ng_tests::{Stack, Tools};
@@ -193,7 +193,7 @@ fn the_pod_may_run_where_our_own_taints_are() -> Result<()> {
 fn the_image_holds_every_hook_where_shell_operator_looks() -> Result<()> {
     let dockerfile = text("Dockerfile")?;
     let files = files()?;
-    let mut built = BTreeSet::new();
+    let mut built = BTreeMap::new();
     for line in dockerfile.lines().filter(|line| line.starts_with("COPY ")) {
         let words: Vec<&str> = line.split_whitespace().skip(1).collect();
         if let Some(("--from=build", [source, target])) =
@@ -206,7 +206,7 @@ fn the_image_holds_every_hook_where_shell_operator_looks() -> Result<()> {
             );
             let is_hook = target.starts_with("/hooks/");
             ensure!(is_hook != (name == "replay"), "{line}");
-            built.insert(name.to_owned());
+            built.insert(name.to_owned(), (*target).to_owned());
             continue;
         }
         for source in &words[..words.len() - 1] {
@@ -217,6 +217,10 @@ fn the_image_holds_every_hook_where_shell_operator_looks() -> Result<()> {
         }
     }
     let mut programs = BTreeSet::from(["replay".to_owned()]);
+    for (name, place) in &built {
+        let row = format!("| `{name}` | `{place}` |");
+        ensure!(text("README.md")?.contains(&row), "README.md: no {row}");
+    }
     for package in items(&metadata(&["--no-deps"])?["packages"]) {
         if word(&package["manifest_path"]).contains("/hooks/") {
             let name = word(&package["name"]);
@@ -227,6 +231,7 @@ fn the_image_holds_every_hook_where_shell_operator_looks() -> Result<()> {
             programs.insert(name.trim_start_matches("ng-").to_owned());
         }
     }
+    let built: BTreeSet<String> = built.into_keys().collect();
     ensure!(built == programs, "{built:?} instead of {programs:?}");
     Ok(())
 }

@@ -239,6 +239,8 @@ fn reading(input: &Input) -> Option<String> {
 fn condition(input: &Input, language: Language) -> String {
     let test = &input.test;
     match (&input.seen, language) {
+        // Nothing was looked at, as in a call by hand.
+        (Seen::Unknown(reason), _) if reason.is_empty() => test.clone(),
         (Seen::Value { value, .. }, Language::English) => format!("{test}: {}", short(*value)),
         (Seen::Value { value, .. }, Language::Chinese) => format!("{test}：{}", short(*value)),
         (Seen::Status(status), Language::English) => format!("{test}: {status}"),

@@ -209,8 +209,7 @@ fn words_of(
 /// Whether the template shows the largest pods of the nodes, so that they are worth a request.
 pub fn wants_top_pods(template: TemplateChoice<'_>) -> bool {
     match template {
-        // `nodes` holds them, too, but few who loop over nodes ask for pods; a field inside a loop is among the names.
-        TemplateChoice::Found { spec, .. } => words::reads(spec, "topPods"),
+        TemplateChoice::Found { spec, .. } => words::reads_top_pods(spec),
         TemplateChoice::BuiltIn
         | TemplateChoice::Missing { .. }
         | TemplateChoice::Unreadable { .. } => false,

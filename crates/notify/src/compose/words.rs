@@ -138,10 +138,15 @@ pub(super) fn render(
     Ok(Rendered { words, doubts })
 }
 
-/// The fields of the data that any text of the template may read; nothing of texts that cannot be parsed.
-pub(super) fn reads(spec: &TemplateSpec, field: &str) -> bool {
+/// Whether any text of the template may read the largest pods; no text that cannot be parsed does.
+pub(super) fn reads_top_pods(spec: &TemplateSpec) -> bool {
     texts(spec).iter().any(|(_, text)| {
-        Template::parse_stored(text, None).is_ok_and(|parsed| parsed.names().contains(field))
+        // Parsing takes longer than the rest of a message, and few templates show pods.
+        ["topPods", "top_pods"]
+            .iter()
+            .any(|name| text.contains(name))
+            && Template::parse_stored(text, None)
+                .is_ok_and(|parsed| parsed.names().contains("topPods"))
     })
 }
 

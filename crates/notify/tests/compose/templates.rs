@@ -357,6 +357,7 @@ fn pods_are_wanted_where_a_text_shows_them() {
             true,
         ),
         (json!({"subject": "s", "body": "{{#each topPods}"}), false),
+        (json!({"subject": "topPods", "body": "no tags"}), false),
     ] {
         let spec = spec(value.clone());
         assert_eq!(

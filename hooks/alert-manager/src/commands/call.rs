@@ -22,6 +22,8 @@ pub(crate) struct Call {
     pub(crate) alerts: Vec<Alert>,
     /// May be empty: then the template's or the configured ones.
     pub(crate) channels: Vec<ChannelSpec>,
+    /// What of the rule cannot be read; the alert goes out without it.
+    pub(crate) doubt: Option<String>,
 }
 
 impl Call {
@@ -52,6 +54,7 @@ impl Call {
             template: template.trim().to_owned(),
             alerts,
             channels,
+            doubt: rule.doubt,
         })
     }
 }
@@ -62,6 +65,7 @@ struct RuleFacts {
     kind: AlertKind,
     severity: Severity,
     spec: RuleSpec,
+    doubt: Option<String>,
 }
 
 impl RuleFacts {
@@ -76,10 +80,9 @@ impl RuleFacts {
         };
         let whole = object.contains_key("spec");
         let spec = if whole { &object["spec"] } else { &value };
-        let spec: RuleSpec = if spec.is_null() {
-            RuleSpec::default()
-        } else {
-            serde_json::from_value(spec.clone()).map_err(|error| error.to_string())?
+        let (spec, doubt) = match serde_json::from_value(spec.clone()) {
+            Ok(spec) => (spec, None),
+            Err(error) => (outline(spec), Some(error.to_string())),
         };
         let name = match object
             .get("metadata")
@@ -97,11 +100,15 @@ impl RuleFacts {
             severity: Severity::parse(&spec.metadata.severity.to_lowercase())
                 .unwrap_or(Severity::Warning),
             spec,
+            doubt,
         })
     }
 
     fn alert(&self, node: &NodeArgument, template: &str, now: Time) -> Alert {
-        let conditions = self.spec.conditions.iter();
+        let conditions = match self.kind {
+            AlertKind::Recovery => self.spec.recovery_conditions.iter(),
+            AlertKind::Trigger | AlertKind::Repeat => self.spec.conditions.iter(),
+        };
         let actions = match self.kind {
             AlertKind::Recovery => Vec::new(),
             AlertKind::Trigger | AlertKind::Repeat => self.spec.actions.iter().map(note).collect(),
@@ -125,6 +132,20 @@ impl RuleFacts {
             muted: None,
         }
     }
+}
+
+/// What the existing scripts read of a rule, where the rest of it cannot be read.
+fn outline(spec: &Value) -> RuleSpec {
+    let text = |key: &str| {
+        spec["metadata"][key]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let mut outline = RuleSpec::default();
+    outline.metadata.description = text("description");
+    outline.metadata.severity = text("severity");
+    outline
 }
 
 /// What is told; the existing scripts put it beside the rule's own fields.
@@ -229,7 +250,7 @@ fn input(condition: &ConditionSpec, node: &NodeArgument) -> Input {
             age: 0,
             origin: "call".to_owned(),
         },
-        None => Seen::Unknown("not given".to_owned()),
+        None => Seen::Unknown(String::new()),
     };
     let needed = ng_config::duration::parse(&condition.duration).unwrap_or_default();
     Input {

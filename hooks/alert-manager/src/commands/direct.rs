@@ -59,6 +59,10 @@ pub fn run(env: &Env, arguments: &Arguments) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    if let Some(doubt) = &call.doubt {
+        let fields = [("problem", doubt.into())];
+        scene.log.warn("cannot read all of the rule", &fields);
+    }
     let Lookup { found, client } = look_up(&call.template, env, scene.now, &scene.log);
     let choice = found.choice(&call.template);
     let top_pods = if wants_top_pods(choice) {

@@ -52,6 +52,18 @@ const CALLS: &[([&str; 4], i32, &[&str], usize)] = &[
         &["hot: n1 recovered", "\"type\":\"recovery\""],
         0,
     ),
+    // What cannot be read of a rule does not keep its alert.
+    (
+        [
+            "",
+            r#"{"metadata": {"name": "odd"}, "spec": {"metadata": {"description": "Odd one", "severity": "critical"}, "conditions": 5}}"#,
+            r#"["n1"]"#,
+            r#"["log"]"#,
+        ],
+        0,
+        &["odd: n1 triggered", "Odd one", "\"severity\":\"critical\""],
+        1,
+    ),
     // A spec alone has no name.
     (
         [

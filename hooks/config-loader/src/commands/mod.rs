@@ -3,6 +3,7 @@
 mod change;
 mod files;
 mod k8s;
+mod lint;
 mod output;
 mod values;
 
@@ -18,8 +19,9 @@ use output::{Failure, Printed};
 
 const EXIT_CODES: &str = "\
 Exit status:
-  0  done; validate: there are no errors; lint: no findings that count
-  1  the configuration is invalid, the change was refused, or a file cannot be read or written
+  0  done; validate: there are no errors; lint: there are at most warnings
+  1  the configuration is invalid, the change was refused, lint found errors (--strict: or warnings), or a file
+     cannot be read or written
   2  wrong usage, which includes a setting that does not exist
 
 Without a command and arguments it runs once as a hook, on the contexts in the file BINDING_CONTEXT_PATH;
@@ -50,6 +52,8 @@ enum Command {
     Show(ShowArgs),
     /// Print the manifests to apply: the configuration, and the secrets if there are any
     K8s(K8sArgs),
+    /// Check rules and templates, each alone and all together
+    Lint(LintArgs),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Print the completion script of a shell
@@ -140,6 +144,24 @@ struct K8sArgs {
     namespace: Option<String>,
 }
 
+#[derive(Debug, Args)]
+struct LintArgs {
+    /// YAML or JSON files, folders of them, or - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    file: ConfigArgs,
+    /// The number of nodes in the cluster, to judge safety limits by
+    #[arg(long, value_name = "N")]
+    nodes: Option<usize>,
+    /// Let warnings count as errors do
+    #[arg(long)]
+    strict: bool,
+    /// Form of the result
+    #[arg(short, long, value_enum, default_value_t = Form::Text)]
+    output: Form,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
     /// For people
@@ -187,6 +209,7 @@ fn run(command: Command, desk: &Desk) -> Result<Printed, Failure> {
         Command::Update(args) => change::update(&args, desk),
         Command::Show(args) => values::show(&args, desk),
         Command::K8s(args) => k8s::run(&args, desk),
+        Command::Lint(args) => lint::run(&args, desk),
         Command::Schema => Printed::json(&ng_config::schema()),
         Command::Completion { shell } => Ok(Printed::done(completion(shell))),
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{anyhow, bail};
-use ng_config::{Entry, Inputs, Issue, State, Used, inspect, read_secrets, resolve};
+use ng_config::{Config, Entry, Inputs, Issue, State, Used, inspect, read_secrets, resolve};
 use ng_hook::log::Value as Field;
 use serde_json::{Value, json};
 
@@ -13,16 +13,16 @@ use super::output::{Failure, Printed};
 use super::{ConfigArgs, Desk, Form, GetArgs, Place, ShowArgs, ValidateArgs};
 
 /// A configuration as a command sees it.
-struct Seen {
+pub(super) struct Seen {
+    pub(super) config: Config,
     entries: Vec<Entry>,
-    node_monitor: Value,
     errors: Vec<Issue>,
     warnings: Vec<Issue>,
     /// What stands in for the mounted configuration.
     used: Option<Used>,
 }
 
-fn look(args: &ConfigArgs, desk: &Desk) -> anyhow::Result<Seen> {
+pub(super) fn look(args: &ConfigArgs, desk: &Desk) -> anyhow::Result<Seen> {
     let Some(path) = &args.config else {
         let loaded = inspect(&files::sources(&desk.env));
         let (errors, used) = match loaded.state {
@@ -31,7 +31,7 @@ fn look(args: &ConfigArgs, desk: &Desk) -> anyhow::Result<Seen> {
         };
         return Ok(Seen {
             entries: loaded.entries,
-            node_monitor: loaded.config.node_monitor,
+            config: loaded.config,
             errors,
             warnings: loaded.warnings,
             used,
@@ -48,7 +48,7 @@ fn look(args: &ConfigArgs, desk: &Desk) -> anyhow::Result<Seen> {
     found.errors.splice(0..0, unreadable);
     Ok(Seen {
         entries: found.entries,
-        node_monitor: found.config.node_monitor,
+        config: found.config,
         errors: found.errors,
         warnings: found.warnings,
         used: None,
@@ -108,7 +108,7 @@ pub(super) fn get(args: &GetArgs, desk: &Desk) -> Result<Printed, Failure> {
 }
 
 /// A given file with errors has no effective values; for the mounted one there is always a stand-in.
-fn refuse_invalid(seen: &Seen, desk: &Desk) -> anyhow::Result<()> {
+pub(super) fn refuse_invalid(seen: &Seen, desk: &Desk) -> anyhow::Result<()> {
     if let Some(used) = seen.used {
         for error in &seen.errors {
             let used = format!("{used:?}");
@@ -131,7 +131,7 @@ fn refuse_invalid(seen: &Seen, desk: &Desk) -> anyhow::Result<()> {
 
 /// The effective settings in the form of the file.
 fn document(seen: &Seen) -> Value {
-    let mut root = json!({"nodeMonitor": seen.node_monitor});
+    let mut root = json!({"nodeMonitor": seen.config.node_monitor});
     for entry in seen
         .entries
         .iter()

@@ -1,14 +1,12 @@
 //! The hook as shell-operator runs it.
 
-mod support;
-
+use crate::support::{Desk, applied};
 use serde_json::{Value, json};
-use support::{Desk, applied};
 
 const VALID: &str = r#"{"log": {"level": "WARN"}}"#;
 const BROKEN: &str = r#"{"log": {"level": "LOUD"}, "email": {"smtpPort": "abc"}, "emial": {}}"#;
 
-fn change(desk: &Desk, text: &str, now: &str) -> support::Run {
+fn change(desk: &Desk, text: &str, now: &str) -> crate::support::Run {
     desk.run(&applied(&json!({"config.json": text})), now)
 }
 
@@ -33,7 +31,7 @@ fn the_bindings_are_printed() {
 #[test]
 fn what_is_applied_is_told_once_and_so_is_its_correction() {
     let desk = Desk::new();
-    let gauges = |run: &support::Run| {
+    let gauges = |run: &crate::support::Run| {
         ["valid", "errors", "warnings"]
             .map(|name| run.gauge(&format!("nodeguardian_config_{name}")))
     };

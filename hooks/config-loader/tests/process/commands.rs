@@ -1,0 +1,577 @@
+//! Every command as a user calls it: what it prints, what it writes, and its exit status.
+
+use crate::support::{Desk, Outcome};
+use serde_json::{Value, json};
+
+const SHIPPED: &str = include_str!("../../../../config/config.json");
+const HELP: &str = include_str!("golden/help.txt");
+const SHOWN: &str = include_str!("golden/show.txt");
+
+fn parts(outcome: &Outcome) -> (Option<i32>, &str, &str) {
+    (outcome.status, &outcome.stdout, &outcome.stderr)
+}
+
+#[test]
+fn usage_is_documented_and_mistakes_are_2() {
+    let desk = Desk::new();
+    let help = desk.call(&["--help"]);
+    assert_eq!(parts(&help), (Some(0), HELP, ""));
+    for arguments in [
+        &["nonsense"][..],
+        &["--config", "x"],
+        &["get", "--nonsense"],
+        &["update", "--section", "email"],
+        &["completion", "tcsh"],
+        &["lint"],
+        &["k8s"],
+    ] {
+        let outcome = desk.call(arguments);
+        assert_eq!(
+            (outcome.status, outcome.stdout.as_str()),
+            (Some(2), ""),
+            "{arguments:?}: {outcome:?}"
+        );
+        assert!(
+            outcome.stderr.starts_with("error: "),
+            "{arguments:?}: {outcome:?}"
+        );
+    }
+    for command in [
+        "init",
+        "validate",
+        "get",
+        "update",
+        "set",
+        "show",
+        "k8s",
+        "lint",
+        "schema",
+        "completion",
+    ] {
+        let outcome = desk.call(&[command, "--help"]);
+        assert_eq!(
+            (outcome.status, outcome.stderr.as_str()),
+            (Some(0), ""),
+            "{command}"
+        );
+    }
+    assert!(
+        desk.call(&["--version"])
+            .stdout
+            .starts_with("config-loader ")
+    );
+}
+
+#[test]
+fn init_prints_or_writes_the_shipped_file_and_replaces_nothing() {
+    let desk = Desk::new();
+    for arguments in [&["init"][..], &["init", "--output", "-"]] {
+        assert_eq!(parts(&desk.call(arguments)), (Some(0), SHIPPED, ""));
+    }
+    let write = ["init", "--output", "new.json"];
+    assert_eq!(
+        parts(&desk.call(&write)),
+        (Some(0), "new.json: written\n", "")
+    );
+    assert_eq!(desk.text("new.json"), SHIPPED);
+    desk.put("new.json", "mine");
+    let again = desk.call(&write);
+    assert_eq!(
+        parts(&again),
+        (
+            Some(1),
+            "",
+            "config-loader: new.json: it is there already; --force replaces it\n"
+        )
+    );
+    assert_eq!(desk.text("new.json"), "mine");
+    assert_eq!(
+        desk.call(&["init", "--output", "new.json", "--force"])
+            .status,
+        Some(0)
+    );
+    assert_eq!(desk.text("new.json"), SHIPPED);
+}
+
+#[test]
+fn validate_says_everything() {
+    let desk = Desk::new();
+    desk.put("good.json", SHIPPED);
+    assert_eq!(
+        parts(&desk.call(&["validate", "--config", "good.json"])),
+        (Some(0), "valid: 0 errors, 0 warnings\n", "")
+    );
+    desk.put(
+        "config.json",
+        r#"{"email": {"smtpPort": "abc"}, "log": {"level": "LOUD"}, "emial": {}}"#,
+    );
+    let expected = "\
+error: config.json: email.smtpPort: expected a port number, found \"abc\"
+error: config.json: log.level: expected a log level (DEBUG, INFO, WARN or ERROR), found \"LOUD\"
+warning: config.json: emial: unknown key, did you mean \"email\"?
+invalid: 2 errors, 1 warning
+";
+    assert_eq!(
+        parts(&desk.call(&["validate", "--config", "config.json"])),
+        (Some(1), expected, "")
+    );
+    let outcome = desk.call(&["validate", "--config", "config.json", "-o", "json"]);
+    let result: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!((outcome.status, &result["valid"]), (Some(1), &json!(false)));
+    assert_eq!(
+        result["errors"][0],
+        json!({
+            "place": "config.json", "path": "email.smtpPort", "message": "expected a port number, found \"abc\"",
+        })
+    );
+    // What is mounted, when no file is named; its Secret and the variables count, too.
+    assert_eq!(desk.call(&["validate"]).status, Some(0));
+    desk.put("config/config.yaml", "log: {level: LOUD}\n");
+    desk.put("secrets/slack-webhook-url", "hunter2");
+    let mounted = desk.call_with(&["validate"], &[("PROMETHEUS_URL", "prometheus")], "");
+    for said in [
+        "error: config.yaml: log.level",
+        "error: secret slack-webhook-url: slack.webhookUrl",
+        "error: PROMETHEUS_URL: prometheus.url",
+    ] {
+        assert!(mounted.stdout.contains(said), "{said}: {mounted:?}");
+    }
+    assert!(!format!("{mounted:?}").contains("hunter2"));
+    let piped = desk.call_with(&["validate", "--config", "-"], &[], "log: {level: LOUD}");
+    assert!(
+        piped.stdout.starts_with("error: stdin: log.level: "),
+        "{piped:?}"
+    );
+    assert!(
+        !desk.path("state/config.last-valid.json").exists(),
+        "commands only look"
+    );
+}
+
+#[test]
+fn get_prints_effective_values() {
+    let desk = Desk::new();
+    desk.put("c.yaml", "email: {to: [a@b.c, d@e.f], password: hunter2}\nmetrics: {gpu: {query: up}}\nnodeMonitor: {cpu: 90}\nsafety: {paused: true}\n");
+    for (place, expected) in [
+        (&["--section", "email", "--key", "smtpPort"][..], "587\n"),
+        (
+            &["--section", "email", "--key", "smtpServer"],
+            "smtp.gmail.com\n",
+        ),
+        (&["--section", "email", "--key", "to[1]"], "d@e.f\n"),
+        (
+            &["--section", "email", "--key", "to"],
+            "[\n  \"a@b.c\",\n  \"d@e.f\"\n]\n",
+        ),
+        (&["--section", "email", "--key", "password"], "***\n"),
+        (
+            &["--section", "safety"],
+            "{\n  \"maxNodes\": \"30%\",\n  \"paused\": true\n}\n",
+        ),
+        (&["--key", "safety.paused"], "true\n"),
+        (&["--key", "metrics.gpu.query"], "up\n"),
+        (&["--key", "nodeMonitor.cpu"], "90\n"),
+        (&["--key", "clusterName"], "\n"),
+    ] {
+        let outcome = desk.call(&[&["get", "--config", "c.yaml"], place].concat());
+        assert_eq!(parts(&outcome), (Some(0), expected, ""), "{place:?}");
+    }
+    let all: Value =
+        serde_json::from_str(&desk.call(&["get", "--config", "c.yaml"]).stdout).unwrap();
+    assert_eq!(
+        (&all["email"]["smtpPort"], &all["email"]["password"]),
+        (&json!(587), &json!("***"))
+    );
+    let missing = desk.call(&[
+        "get",
+        "--config",
+        "c.yaml",
+        "--section",
+        "email",
+        "--key",
+        "smtpport",
+    ]);
+    assert_eq!(
+        parts(&missing),
+        (
+            Some(2),
+            "",
+            "config-loader: email.smtpport: there is no such setting\n"
+        )
+    );
+    desk.put("broken.json", "{");
+    assert_eq!(
+        desk.call(&["get", "--config", "broken.json"]).status,
+        Some(1),
+        "half a configuration has no values"
+    );
+}
+
+#[test]
+fn update_changes_one_value_and_refuses_what_would_be_wrong() {
+    let desk = Desk::new();
+    desk.put("c.json", SHIPPED);
+    let update = |section: &str, key: &str, value: &str| {
+        desk.call(&[
+            "update",
+            "--config",
+            "c.json",
+            "--section",
+            section,
+            "--key",
+            key,
+            "--value",
+            value,
+        ])
+    };
+    assert_eq!(
+        parts(&update("email", "smtpPort", "25")),
+        (Some(0), "c.json: email.smtpPort is now 25\n", "")
+    );
+    assert_eq!(desk.text("c.json"), SHIPPED.replace("587", "25"));
+    assert_eq!(
+        parts(&update("email", "smtpPort", "25")),
+        (Some(0), "c.json: email.smtpPort is unchanged\n", "")
+    );
+    assert_eq!(
+        parts(&update("email", "password", "hunter2")),
+        (Some(0), "c.json: email.password is now ***\n", "")
+    );
+    assert_eq!(update("email", "to[1]", "x@y.z").status, Some(0));
+    assert!(
+        desk.text("c.json")
+            .contains("\"to\": [\"admin@example.com\", \"x@y.z\"],")
+    );
+    assert_eq!(update("email", "to[9]", "x@y.z").status, Some(1));
+    assert_eq!(update("alert", "flapThreshold", "-3").status, Some(1));
+    let before = desk.text("c.json");
+    let wrong = update("email", "smtpPort", "abc");
+    assert_eq!(
+        parts(&wrong),
+        (
+            Some(1),
+            "",
+            "config-loader: c.json: not changed: c.json: email.smtpPort: expected a port number, found \"abc\"\n"
+        )
+    );
+    let unknown = update("email", "smtpport", "25");
+    assert_eq!(
+        parts(&unknown),
+        (
+            Some(2),
+            "",
+            "config-loader: email.smtpport: unknown key, did you mean \"email.smtpPort\"?\n"
+        )
+    );
+    assert_eq!(desk.text("c.json"), before);
+    // The alias, the mounted file, standard input, and a top level key.
+    desk.put("config/config.json", "{}");
+    assert_eq!(
+        desk.call(&["set", "--key", "clusterName", "--value", "prod"])
+            .status,
+        Some(0)
+    );
+    assert_eq!(
+        desk.text("config/config.json"),
+        "{\"clusterName\": \"prod\"}"
+    );
+    let piped = desk.call_with(
+        &["set", "-c", "-", "-s", "log", "-k", "level", "-v", "WARN"],
+        &[],
+        "log:\n  level: INFO # loud\n",
+    );
+    assert_eq!(parts(&piped), (Some(0), "log:\n  level: WARN # loud\n", ""));
+}
+
+#[test]
+fn update_keeps_links_and_rights_and_needs_a_file() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let desk = Desk::new();
+    desk.put("real.json", "{\"log\": {\"level\": \"INFO\"}}");
+    std::fs::set_permissions(
+        desk.path("real.json"),
+        std::fs::Permissions::from_mode(0o600),
+    )
+    .unwrap();
+    symlink("real.json", desk.path("link.json")).unwrap();
+    let set =
+        |file: &str| desk.call(&["set", "-c", file, "-s", "log", "-k", "level", "-v", "WARN"]);
+    assert_eq!(set("link.json").status, Some(0));
+    assert!(
+        desk.path("link.json")
+            .symlink_metadata()
+            .unwrap()
+            .is_symlink()
+    );
+    assert_eq!(desk.text("real.json"), "{\"log\": {\"level\": \"WARN\"}}");
+    let mode = desk
+        .path("real.json")
+        .metadata()
+        .unwrap()
+        .permissions()
+        .mode()
+        & 0o777;
+    assert_eq!(mode, 0o600);
+    let missing = set("none.json");
+    assert_eq!(
+        parts(&missing),
+        (
+            Some(1),
+            "",
+            "config-loader: none.json: cannot be read: No such file or directory (os error 2)\n"
+        )
+    );
+    let mounted = desk.call(&["set", "-s", "log", "-k", "level", "-v", "WARN"]);
+    assert!(
+        mounted
+            .stderr
+            .contains("neither config.json nor config.yaml"),
+        "{mounted:?}"
+    );
+}
+
+#[test]
+fn show_tells_where_each_value_came_from() {
+    let desk = Desk::new();
+    desk.put("config/config.json", r#"{"email": {"smtpPort": 25, "password": "hunter2"}, "alert": {"webhookHeaders": {"X-Token": "hunter2"}}}"#);
+    desk.put("secrets/webhook-url", "https://hooks.example.com/hunter2\n");
+    let outcome = desk.call_with(&["show"], &[("LOG_LEVEL", "debug")], "");
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(0), ""));
+    let trimmed: String = outcome
+        .stdout
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect();
+    assert_eq!(trimmed, SHOWN);
+    let json: Value = serde_json::from_str(&desk.call(&["show", "-o", "json"]).stdout).unwrap();
+    let port = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|entry| entry["path"] == "email.smtpPort")
+        .unwrap();
+    assert_eq!(
+        *port,
+        json!({
+            "path": "email.smtpPort", "value": 25, "origin": "config.json", "description": "The port of the mail server",
+        })
+    );
+    desk.put("config/config.json", "{");
+    let broken = desk.call(&["show"]);
+    assert_eq!(
+        broken.status,
+        Some(0),
+        "what the hooks go on with is in effect"
+    );
+    assert!(
+        broken.stderr.contains("invalid configuration"),
+        "{broken:?}"
+    );
+}
+
+/// The objects of a manifest.
+fn manifests(text: &str) -> Vec<Value> {
+    let read = ng_config::documents(text, ng_config::Format::Yaml).unwrap();
+    read.into_iter().map(|document| document.value).collect()
+}
+
+#[test]
+fn k8s_prints_what_means_the_same_when_it_is_mounted() {
+    let desk = Desk::new();
+    desk.put("c.json", SHIPPED);
+    let outcome = desk.call(&["k8s", "--config", "c.json"]);
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(0), ""));
+    let shipped = manifests(include_str!("../../../../deploy/configmap.yaml"));
+    assert_eq!(manifests(&outcome.stdout), shipped);
+
+    let text = SHIPPED.replace("\"password\": \"\"", "\"password\": \"hunter2\"");
+    desk.put("c.json", text);
+    desk.put(
+        "s.yaml",
+        "slack-webhook-url: https://hooks.example.com/x\nalert: {webhookSecret: s3cret}\n",
+    );
+    let outcome = desk.call(&[
+        "k8s", "-c", "c.json", "-s", "s.yaml", "-n", "guards", "-o", "all.yaml",
+    ]);
+    assert_eq!(
+        (outcome.status, outcome.stdout.as_str()),
+        (Some(0), "all.yaml: written\n")
+    );
+    assert!(
+        outcome.stderr.contains("moved") && !outcome.stderr.contains("hunter2"),
+        "{outcome:?}"
+    );
+    let objects = manifests(&desk.text("all.yaml"));
+    assert_eq!(
+        objects[0]["data"]["config.json"], SHIPPED,
+        "a ConfigMap holds no password"
+    );
+    assert_eq!(objects[1]["kind"], "Secret");
+    assert_eq!(
+        objects[1]["metadata"],
+        json!({
+            "name": "nodeguardian-secrets", "namespace": "guards", "labels": {"app.kubernetes.io/name": "nodeguardian"},
+        })
+    );
+    let secrets = objects[1]["stringData"].as_object().unwrap();
+    assert_eq!(
+        objects[1]["stringData"],
+        json!({
+            "email-password": "hunter2", "slack-webhook-url": "https://hooks.example.com/x", "alert-webhook-secret": "s3cret",
+        })
+    );
+    // Mounted, they are what the file was.
+    desk.put(
+        "config/config.json",
+        objects[0]["data"]["config.json"].as_str().unwrap(),
+    );
+    for (name, text) in secrets {
+        desk.put(&format!("secrets/{name}"), text.as_str().unwrap());
+    }
+    assert_eq!(
+        parts(&desk.call(&["validate"])),
+        (Some(0), "valid: 0 errors, 0 warnings\n", "")
+    );
+    let again = desk.call(&[
+        "k8s",
+        "-c",
+        "config/config.json",
+        "-s",
+        "secrets",
+        "-n",
+        "guards",
+    ]);
+    assert_eq!(again.stdout, desk.text("all.yaml"));
+
+    desk.put("bad.json", "{\"log\": {\"level\": \"LOUD\"}}");
+    assert_eq!(desk.call(&["k8s", "-c", "bad.json"]).status, Some(1));
+    assert_eq!(
+        desk.call(&["k8s", "-c", "c.json", "-n", "Not_One"]).status,
+        Some(2)
+    );
+    desk.put("s.json", "[\"hunter2\"]");
+    let wrong = desk.call(&["k8s", "-c", "c.json", "-s", "s.json"]);
+    assert!(
+        wrong.status == Some(1) && !wrong.stderr.contains("hunter2"),
+        "{wrong:?}"
+    );
+}
+
+#[test]
+fn schema_and_completion_are_printed() {
+    let desk = Desk::new();
+    let schema: Value = serde_json::from_str(&desk.call(&["schema"]).stdout).unwrap();
+    assert_eq!(
+        schema["properties"]["email"]["properties"]["smtpPort"]["default"],
+        587
+    );
+    for (shell, sign) in [
+        ("bash", "complete -F"),
+        ("zsh", "#compdef config-loader"),
+        ("fish", "complete -c config-loader"),
+    ] {
+        let outcome = desk.call(&["completion", shell]);
+        assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(0), ""));
+        assert!(
+            outcome.stdout.contains(sign) && outcome.stdout.contains("validate"),
+            "{shell}"
+        );
+    }
+}
+
+const RULE: &str = "\
+apiVersion: nodeguardian.k8s.io/v1
+kind: NodeGuardianRule
+metadata: {name: hot}
+spec:
+  conditions: [{metric: cpuUtilizationPercent, operator: '>', value: 80}]
+  recoveryConditions: [{metric: cpuUtilizationPercent, operator: '<', value: 90}]
+";
+
+#[test]
+fn lint_reads_files_folders_and_standard_input() {
+    let desk = Desk::new();
+    std::fs::create_dir_all(desk.path("repo/deep/.git")).unwrap();
+    desk.put("repo/deep/rules.yaml", format!("# first\n---\n{RULE}"));
+    desk.put("repo/deep/.git/rules.yaml", "nodeguardian.k8s.io {{");
+    desk.put("repo/chart.yaml", "{{ a template of another tool");
+    desk.put("repo/notes.txt", "nodeguardian.k8s.io {{");
+    let expected = "\
+error: repo/deep/rules.yaml: NodeGuardianRule hot: spec.recoveryConditions[0]: cpuUtilizationPercent can meet this and the trigger \
+(cpuUtilizationPercent > 80) at once; put the threshold of recovery on the other side of the trigger's [recovery-overlap]
+1 object: 1 error, 0 warnings
+";
+    assert_eq!(
+        parts(&desk.call(&["lint", "repo"])),
+        (Some(1), expected, "")
+    );
+    let piped = desk.call_with(&["lint", "-"], &[], RULE);
+    assert_eq!(
+        piped.stdout,
+        expected.replace("repo/deep/rules.yaml", "stdin")
+    );
+    let json: Value =
+        serde_json::from_str(&desk.call(&["lint", "repo", "-o", "json"]).stdout).unwrap();
+    assert_eq!((&json["errors"], &json["objects"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&json["findings"][0]["check"], &json["findings"][0]["name"]),
+        (&json!("recovery-overlap"), &json!("hot"))
+    );
+
+    let doubtful = RULE.replace("value: 90", "value: 70") + "  actions: [{type: cordon}]\n";
+    desk.put("doubtful.yaml", doubtful);
+    assert_eq!(desk.call(&["lint", "doubtful.yaml"]).status, Some(0));
+    assert_eq!(
+        desk.call(&["lint", "doubtful.yaml", "--strict"]).status,
+        Some(1)
+    );
+    desk.put(
+        "repo/broken.yaml",
+        "apiVersion: nodeguardian.k8s.io/v1\nkind: [\n",
+    );
+    let broken = desk.call(&["lint", "repo"]);
+    assert!(
+        broken
+            .stdout
+            .starts_with("error: repo/broken.yaml: cannot be read: document 1: "),
+        "{broken:?}"
+    );
+    desk.put("none.yaml", "kind: ConfigMap\n");
+    let none = desk.call(&["lint", "none.yaml"]);
+    assert_eq!(
+        parts(&none),
+        (
+            Some(1),
+            "",
+            "config-loader: none.yaml: there is no NodeGuardianRule and no AlertTemplate\n"
+        )
+    );
+    assert_eq!(desk.call(&["lint", "missing.yaml"]).status, Some(1));
+}
+
+#[test]
+fn lint_knows_the_configuration() {
+    let desk = Desk::new();
+    desk.put(
+        "rule.yaml",
+        RULE.replace("cpuUtilizationPercent", "gpuTemperature")
+            .replace("value: 90", "value: 70"),
+    );
+    assert_eq!(desk.call(&["lint", "rule.yaml"]).status, Some(1));
+    desk.put(
+        "c.yaml",
+        "metrics: {gpuTemperature: {query: up}}\nsafety: {maxNodes: 5%}\n",
+    );
+    let known = desk.call(&["lint", "rule.yaml", "--config", "c.yaml"]);
+    assert_eq!(
+        parts(&known),
+        (Some(0), "1 object: 0 errors, 0 warnings\n", "")
+    );
+    let small = desk.call(&["lint", "rule.yaml", "--config", "c.yaml", "--nodes", "10"]);
+    assert!(
+        small
+            .stdout
+            .starts_with("warning: configuration: safety.maxNodes: 5% of 10 nodes"),
+        "{small:?}"
+    );
+}
