@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 
@@ -13,6 +13,7 @@ use crate::world::METRICS;
 pub(crate) struct Server {
     pub(crate) url: String,
     requests: Arc<AtomicUsize>,
+    posted: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Server {
@@ -21,14 +22,33 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen on loopback")?;
         let url = format!("http://{}", listener.local_addr()?);
         let requests = Arc::new(AtomicUsize::new(0));
-        let (answers, counter) = (Arc::new(answers), Arc::clone(&requests));
+        let posted = Arc::new(Mutex::new(Vec::new()));
+        let (answers, counter, bodies) = (
+            Arc::new(answers),
+            Arc::clone(&requests),
+            Arc::clone(&posted),
+        );
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (answers, counter) = (Arc::clone(&answers), Arc::clone(&counter));
-                std::thread::spawn(move || serve(stream, &answers, &counter));
+                let (answers, counter, bodies) = (
+                    Arc::clone(&answers),
+                    Arc::clone(&counter),
+                    Arc::clone(&bodies),
+                );
+                std::thread::spawn(move || serve(stream, &answers, &counter, &bodies));
             }
         });
-        Ok(Self { url, requests })
+        Ok(Self {
+            url,
+            requests,
+            posted,
+        })
+    }
+
+    /// Bodies since the last call that were no queries.
+    pub(crate) fn take_posted(&self) -> Vec<Vec<u8>> {
+        let mut posted = self.posted.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut posted)
     }
 
     /// Requests since the last call.
@@ -38,7 +58,12 @@ impl Server {
 }
 
 /// Answers requests on one connection until the peer closes it.
-fn serve(stream: TcpStream, answers: &[Vec<u8>], counter: &AtomicUsize) -> Option<()> {
+fn serve(
+    stream: TcpStream,
+    answers: &[Vec<u8>],
+    counter: &AtomicUsize,
+    posted: &Mutex<Vec<Vec<u8>>>,
+) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut writer = stream.try_clone().ok()?;
     let mut reader = BufReader::new(stream);
@@ -65,6 +90,10 @@ fn serve(stream: TcpStream, answers: &[Vec<u8>], counter: &AtomicUsize) -> Optio
             .iter()
             .position(|(_, marker)| query.contains(marker))
             .and_then(|at| answers.get(at));
+        if answer.is_none() {
+            let mut posted = posted.lock().unwrap_or_else(PoisonError::into_inner);
+            posted.push(body.clone());
+        }
         let answer = answer.map_or(
             &b"{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"unknown\"}"[..],
             |answer| answer,

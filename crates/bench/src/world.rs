@@ -139,10 +139,30 @@ pub(crate) fn rule(index: usize) -> Value {
     }, "filterResult": null})
 }
 
+/// A rule that is true at once on every node, and only alerts.
+pub(crate) fn alert_rule() -> Value {
+    json!({"object": {
+        "apiVersion": "nodeguardian.k8s.io/v1",
+        "kind": "NodeGuardianRule",
+        "metadata": {"name": "everywhere", "uid": "rule-uid-everywhere", "generation": 1},
+        "spec": {
+            "conditions": [
+                {"metric": METRICS[0].0, "operator": ">=", "value": 0, "duration": "0s"},
+            ],
+            "actions": [{"type": "alert", "alert": {"channels": ["webhook"]}}],
+            "monitoring": {"checkInterval": "30s", "cooldownPeriod": "10m"},
+        },
+    }, "filterResult": null})
+}
+
 /// A context file as shell-operator writes it.
 pub(crate) fn context(nodes: usize, rules: usize) -> Vec<u8> {
+    context_of(nodes, &(0..rules).map(rule).collect::<Vec<_>>())
+}
+
+/// As [`context`], with rules of one's own.
+pub(crate) fn context_of(nodes: usize, rules: &[Value]) -> Vec<u8> {
     let nodes: Vec<Value> = (0..nodes).map(node).collect();
-    let rules: Vec<Value> = (0..rules).map(rule).collect();
     let text = json!([{
         "binding": "rule-evaluation",
         "groupName": "evaluation",

@@ -193,7 +193,7 @@ mod tests {
         "\n",
     );
     const METRICS: &str = concat!(
-        r#"{"name":"nodeguardian_sample","action":"set","value":1.0,"labels":{},"group":"sample"}"#,
+        r#"{"name":"nodeguardian_sample","action":"set","value":1,"labels":{},"group":"sample"}"#,
         "\n",
     );
 

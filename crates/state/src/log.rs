@@ -8,8 +8,8 @@ use crate::error::StateError;
 use crate::open::BUSY_TIMEOUT;
 use crate::place::Place;
 
-/// The first process to open the state reads the whole log, which at this size is a fraction of a millisecond.
-const LONGEST: u64 = 256 * 1024;
+/// The first process to open the state reads the whole log, which at this size is a twentieth of a millisecond.
+const LONGEST: u64 = 64 * 1024;
 
 /// Puts what was committed on disk. On failure it is still visible, but a power failure can take it.
 pub(crate) fn sync(place: &Place) -> Result<(), StateError> {

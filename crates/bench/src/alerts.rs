@@ -1,0 +1,137 @@
+//! What delivering alerts costs.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::ensure;
+use serde_json::json;
+
+use crate::run::{Program, Usage, pair};
+use crate::server::Server;
+use crate::{Bench, MEBIBYTE, ROUNDS, Table, bytes, hello, keep_state, world};
+
+/// The most memory that a full outbox may take.
+const MEMORY: u64 = 48 * MEBIBYTE;
+
+/// The rows of the alert-manager.
+pub(crate) fn alerts(binaries: &Path, table: &mut Table) -> anyhow::Result<()> {
+    direct_call(binaries, table)?;
+    one_rule(binaries, table)?;
+    full_outbox(binaries, table)
+}
+
+fn direct_call(binaries: &Path, table: &mut Table) -> anyhow::Result<()> {
+    let bench = Bench::new(binaries, None)?;
+    let rule = r#"{"metadata":{"name":"hot"},"spec":{"metadata":{"severity":"warning"}}}"#;
+    let mut call = bench.run_of("alert-manager", "context", "2026-01-10T00:00:00Z");
+    call.arguments = ["builtin", rule, r#"["node-1"]"#, r#"["log"]"#]
+        .map(PathBuf::from)
+        .to_vec();
+    table.ratio(
+        "direct call with the log channel",
+        &pair(ROUNDS * 3, &hello(binaries), &call, || Ok(()))?,
+        3.0,
+    );
+    Ok(())
+}
+
+/// An outbox with one alert of one rule for each of so many nodes.
+struct Outbox {
+    bench: Bench,
+    server: Server,
+}
+
+impl Outbox {
+    fn of(binaries: &Path, nodes: usize) -> anyhow::Result<Self> {
+        let answers = (0..world::METRICS.len())
+            .map(|metric| world::answer(metric, nodes))
+            .collect();
+        let server = Server::start(answers)?;
+        let bench = Bench::new(binaries, Some(&server))?;
+        let config = json!({
+            "prometheus": {"url": server.url, "maxSamples": 50_000},
+            "alert": {"webhookUrl": format!("{}/hook", server.url), "defaultChannels": ["webhook"]},
+        });
+        bench.put("config/config.json", config.to_string().as_bytes())?;
+        bench.put("context", &world::context_of(nodes, &[world::alert_rule()]))?;
+        bench.tick("context", "2026-01-10T00:00:00Z").run()?;
+        let delivery = json!([{
+            "binding": "alert-delivery", "type": "Schedule", "snapshots": {"monitor-alert-templates": []},
+        }]);
+        bench.put("delivery", delivery.to_string().as_bytes())?;
+        keep_state(&bench.path("state"), &bench.path("kept"))?;
+        server.take_posted();
+        Ok(Self { bench, server })
+    }
+
+    fn restore(&self) -> anyhow::Result<()> {
+        keep_state(&self.bench.path("kept"), &self.bench.path("state"))?;
+        self.bench.clear_outputs()
+    }
+
+    /// A delivery long after the alerts were queued, so that nothing waits for a batch to fill.
+    fn delivery(&self) -> Program {
+        self.bench
+            .run_of("alert-manager", "delivery", "2026-01-10T00:10:00Z")
+    }
+}
+
+fn one_rule(binaries: &Path, table: &mut Table) -> anyhow::Result<()> {
+    let outbox = Outbox::of(binaries, 1_000)?;
+    let delivery = outbox.delivery();
+    delivery.run()?;
+    let bodies = outbox.server.take_posted();
+    ensure!(!bodies.is_empty(), "nothing was delivered");
+    let mut arguments = vec![PathBuf::from(
+        outbox.server.url.trim_start_matches("http://"),
+    )];
+    for (index, body) in bodies.iter().enumerate() {
+        let name = format!("body-{index}");
+        outbox.bench.put(&name, body)?;
+        arguments.push(outbox.bench.path(&name));
+    }
+    let floor = Program {
+        path: binaries.join("floor_post"),
+        arguments,
+        environment: Vec::new(),
+    };
+    let what = format!("1,000 alerts of one rule, in {} messages", bodies.len());
+    let measured = pair(ROUNDS, &floor, &delivery, || outbox.restore())?;
+    table.ratio(&what, &measured, 3.0);
+    Ok(())
+}
+
+fn full_outbox(binaries: &Path, table: &mut Table) -> anyhow::Result<()> {
+    let mut costs = Vec::new();
+    let mut peak = 0;
+    for nodes in [2_500, 6_250, 10_000] {
+        let outbox = Outbox::of(binaries, nodes)?;
+        let delivery = outbox.delivery();
+        let mut least = Duration::MAX;
+        for _ in 0..5 {
+            outbox.restore()?;
+            let Usage { cpu, peak: memory } = delivery.run()?;
+            least = least.min(cpu);
+            peak = peak.max(memory);
+        }
+        ensure!(
+            !outbox.server.take_posted().is_empty(),
+            "nothing was delivered"
+        );
+        costs.push(least.as_secs_f64() * 1e3);
+    }
+    let [low, middle, high] = costs[..] else {
+        return Ok(());
+    };
+    let slope = (high - middle) / (middle - low);
+    let figure = format!("{low:.1} / {middle:.1} / {high:.1} ms, slope {slope:.2}");
+    table.add(
+        "2,500 to 10,000 queued alerts",
+        figure,
+        "slope <= 1.15",
+        slope <= 1.15,
+    );
+    let figure = format!("{:.1} MiB", bytes(peak) / bytes(MEBIBYTE));
+    table.add("  peak memory", figure, "<= 48 MiB", peak <= MEMORY);
+    Ok(())
+}
