@@ -50,13 +50,38 @@ fn crds_rights_and_examples_are_accepted() -> Result<()> {
         .list("/api/v1/nodes")
         .context("the hooks may not list nodes")?;
     ensure!(listed.len() == nodes.len(), "{} nodes", listed.len());
-    let forbidden = hooks
-        .delete("/api/v1/nodes/n1")
-        .err()
-        .and_then(|error| error.code());
-    ensure!(
-        forbidden == Some(403),
-        "the hooks may delete nodes: {forbidden:?}"
-    );
+    let by_name = "?fieldSelector=metadata.name%3Dnodeguardian-config";
+    hooks
+        .list(&format!("/api/v1/configmaps{by_name}"))
+        .context("the hooks may not list the ConfigMap of every namespace")?;
+    let attempts = [
+        ("delete nodes", hooks.delete("/api/v1/nodes/n1").err()),
+        (
+            "list every ConfigMap",
+            hooks.list("/api/v1/configmaps").err(),
+        ),
+        (
+            "list Secrets",
+            hooks
+                .list("/api/v1/namespaces/nodeguardian-system/secrets")
+                .err(),
+        ),
+        (
+            "delete pods",
+            hooks
+                .delete("/api/v1/namespaces/nodeguardian-system/pods/p1")
+                .err(),
+        ),
+        (
+            "delete rules",
+            hooks
+                .delete("/apis/nodeguardian.k8s.io/v1/nodeguardianrules/r1")
+                .err(),
+        ),
+    ];
+    for (what, error) in attempts {
+        let code = error.and_then(|error| error.code());
+        ensure!(code == Some(403), "the hooks may {what}: {code:?}");
+    }
     Ok(())
 }
