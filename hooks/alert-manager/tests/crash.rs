@@ -159,8 +159,8 @@ impl World {
 
     /// What a receiver took, message by message.
     fn told(&self, place: usize) -> Vec<Vec<Telling>> {
-        let requests = self.receivers[place].requests();
         let taken = self.taken.lock().expect("no panic")[place].clone();
+        let requests = self.receivers[place].requests();
         taken
             .into_iter()
             .map(|number| tellings(&requests[number].body, place))
