@@ -251,7 +251,7 @@ fn templates(path: &Path, name: Option<&str>) -> Result<Vec<TemplateObject>, Str
     }
 }
 
-/// The objects of one kind in a file; what says no kind is taken for it.
+/// The objects of one kind in a file.
 fn objects(path: &Path, kind: &str) -> Result<Vec<Value>, String> {
     let text = read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let is_json = path
@@ -265,11 +265,23 @@ fn objects(path: &Path, kind: &str) -> Result<Vec<Value>, String> {
         Some("List") => value["items"].as_array().cloned().unwrap_or_default(),
         _ => vec![value],
     });
-    let is_wanted = |value: &Value| match value["kind"].as_str() {
-        Some(found) => found == kind,
-        None => value.get("spec").is_some(),
+    Ok(flat.filter_map(|value| object(value, kind)).collect())
+}
+
+/// The value as an object of the kind; `None` if it is of another. What says no kind may be a spec alone.
+fn object(value: Value, kind: &str) -> Option<Value> {
+    let bare: &[&str] = match kind {
+        TEMPLATE_KIND => &["subject", "body", "title", "summary", "description"],
+        _ => &["conditions", "actions"],
     };
-    Ok(flat.filter(is_wanted).collect())
+    match value["kind"].as_str() {
+        Some(found) => (found == kind).then_some(value),
+        None if value.get("spec").is_some() => Some(value),
+        None if bare.iter().any(|key| value.get(*key).is_some()) => {
+            Some(serde_json::json!({"spec": value}))
+        }
+        None => None,
+    }
 }
 
 fn read(path: &Path) -> std::io::Result<String> {

@@ -118,6 +118,16 @@ const PREVIEWS: &[(&[&str], i32, &[&str])] = &[
         &["warning: high-load: worker-1 triggered"],
     ),
     (
+        &[
+            "--template",
+            "{folder}/bare.json",
+            "--rule",
+            "{folder}/bare-rule.yaml",
+        ],
+        0,
+        &["Title: unknown!"],
+    ),
+    (
         &["--template", "{folder}/broken.yaml"],
         1,
         &["high-load: worker-1 triggered"],
@@ -148,6 +158,14 @@ fn a_preview_shows_what_would_go_out_and_sends_nothing() {
         "kind: NodeGuardianRule\nmetadata: {name: r}\nspec: {}\n",
     );
     desk.put("mistake.yaml", "a: [\n");
+    desk.put(
+        "bare.json",
+        r#"{"title": "{{.ruleName}}!", "description": "x"}"#,
+    );
+    desk.put(
+        "bare-rule.yaml",
+        "metadata: {description: Bare}\nconditions: []\n",
+    );
     let files = |text: &str| {
         text.replace("{en}", &shipped("templates/en.yaml"))
             .replace("{zh}", &shipped("templates/zh.yaml"))
