@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ng_config::edit::{Path, set};
 use ng_config::{File, Format, Inputs, Secret, resolve};
 use proptest::prelude::*;
 use serde_json::json;
@@ -36,5 +37,34 @@ proptest! {
         let variables = ["ALERT_EMAIL_SMTP", "ALERT_EMAIL_TO", "PROMETHEUS_URL", "LOG_LEVEL"];
         let env: BTreeMap<_, _> = variables.map(|name| (name.to_owned(), text.clone())).into();
         resolve(&Inputs { file: None, secrets: &secrets, env: &env });
+    }
+
+    #[test]
+    fn no_edit_panics_or_spoils_a_file(
+        index in 0..200usize, section in "[\\PC \"#:-]{0,8}", held in "\\PC{0,12}| *[-0-9.:a-z%@/#\"'\\[\\]{},]{0,24} *", text in "\\PC{0,12}|[-0-9.:a-z%@/]{0,24}",
+        layout in 0..3usize,
+    ) {
+        let settings = resolve(&Inputs::default()).entries;
+        let path = settings[index % settings.len()].path.clone();
+        let (name, key) = path.split_once('.').unwrap_or(("log", "level"));
+        let document = json!({"": {"x": held}, &section: held, name: {"": held, "unknown": [held], key: null}});
+        let (format, layout) = match layout {
+            0 => (Format::Json, document.to_string()),
+            1 => (Format::Json, serde_json::to_string_pretty(&document).expect("JSON").replace('\n', "\r\n")),
+            _ => (Format::Yaml, serde_yaml::to_string(&document).expect("YAML") + "# end"),
+        };
+        let file = |text| Inputs { file: Some(File { name: "config", text, format }), ..Inputs::default() };
+        let before = resolve(&file(&layout)).errors;
+        if let Ok(edited) = set(&file(&layout), &path.parse().expect("a path"), &text) {
+            let after = resolve(&file(&edited.text)).errors;
+            prop_assert!(after.iter().all(|error| before.contains(error)), "{layout:?} {path} {text:?}: {edited:?}");
+        }
+    }
+
+    #[test]
+    fn no_path_panics(text in "\\PC{0,20}|[a-z.\\[\\]0-9]{0,20}") {
+        if let Ok(path) = text.parse::<Path>() {
+            prop_assert_eq!(path.to_string().parse::<Path>(), Ok(path));
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Inputs nobody wants: each command ends with a message and an exit status, and leaves files as they were.
 
+use std::fmt::Write as _;
+
 use crate::support::{Desk, applied};
 
 /// Name, content, and a part of what is said about it; empty where the content is good.
@@ -80,7 +82,8 @@ fn bomb() -> String {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let before = format!("*a{}", level - 1);
-        text += &format!("a{level}: &a{level} [{}]\n", vec![before; 10].join(", "));
+        let items = vec![before; 10].join(", ");
+        writeln!(text, "a{level}: &a{level} [{items}]").unwrap();
     }
     text
 }

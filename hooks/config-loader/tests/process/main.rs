@@ -9,4 +9,5 @@
 mod commands;
 mod hook;
 mod hostile;
+mod publish;
 mod support;

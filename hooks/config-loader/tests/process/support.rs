@@ -148,3 +148,8 @@ pub(crate) fn applied(data: &Value) -> Value {
         ]},
     }])
 }
+
+/// Exit status, stdout and stderr, to be compared at once.
+pub(crate) fn parts(outcome: &Outcome) -> (Option<i32>, &str, &str) {
+    (outcome.status, &outcome.stdout, &outcome.stderr)
+}
