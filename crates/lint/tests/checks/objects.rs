@@ -136,6 +136,18 @@ fn the_shipped_examples_are_clean() {
     assert_eq!(findings_with(&yaml, shipped, None), vec![]);
 }
 
+/// Both languages have templates of the same names, for one of them to be applied.
+#[test]
+fn the_shipped_templates_are_clean_in_each_language() {
+    for yaml in [
+        include_str!("../../../../config/templates/en.yaml"),
+        include_str!("../../../../config/templates/zh.yaml"),
+    ] {
+        assert!(ng_lint::count(&objects(yaml)) >= 2);
+        assert_eq!(findings_with(yaml, "{}", None), vec![]);
+    }
+}
+
 #[test]
 fn the_words_of_checks_and_levels_are_different() {
     let words: BTreeSet<&str> = Check::ALL.iter().map(|check| check.word()).collect();
