@@ -109,6 +109,9 @@ struct Play<'s> {
     config: Config,
     config_text: Value,
     snapshots: VecDeque<(Vec<String>, Vec<u8>)>,
+    /// How many snapshots were taken, and which of them the hook got last.
+    taken: usize,
+    seen: usize,
     /// How many ticks old the snapshots are that the hook gets.
     delay: usize,
     arrival: Arrival,
@@ -138,6 +141,8 @@ impl<'s> Play<'s> {
             config: configuration(&scenario.config)?,
             config_text: scenario.config.clone(),
             snapshots: VecDeque::new(),
+            taken: 0,
+            seen: 0,
             delay: 0,
             arrival: Arrival::Applied,
             prometheus: true,
@@ -226,8 +231,12 @@ impl<'s> Play<'s> {
         while self.snapshots.len() > most {
             self.snapshots.pop_front();
         }
-        let position = self.snapshots.len().saturating_sub(1 + self.delay);
-        let (names, bytes) = &self.snapshots[position];
+        // A cache that falls behind does not go back: nothing newer is seen until it has caught up.
+        self.taken += 1;
+        let oldest = self.taken - self.snapshots.len();
+        let present = self.taken.saturating_sub(1 + self.delay);
+        self.seen = self.seen.max(present).max(oldest);
+        let (names, bytes) = &self.snapshots[self.seen - oldest];
         self.phases.nodes.clone_from(names);
         bytes.clone()
     }
