@@ -177,11 +177,13 @@ pub(crate) fn context_of(nodes: usize, rules: &[Value]) -> Vec<u8> {
         .into_bytes()
 }
 
-/// Prometheus' answer for one metric of all nodes; of a hundred nodes one is hot.
+const HOT_OF: usize = 1_000;
+
+/// Prometheus' answer for one metric of all nodes; of a thousand nodes one is hot.
 pub(crate) fn answer(metric: usize, nodes: usize) -> Vec<u8> {
     let result: Vec<Value> = (0..nodes)
         .map(|index| {
-            let hot = index % 100 == 7;
+            let hot = index % HOT_OF == 7;
             let share = f64::from(u16::try_from(scatter(index * 3 + metric) % 9_000).unwrap_or(0)) / 100.0;
             let value = match (METRICS[metric].0, hot) {
                 ("cpuLoadRatio", true) => 2.5,
@@ -191,7 +193,7 @@ pub(crate) fn answer(metric: usize, nodes: usize) -> Vec<u8> {
             };
             json!({
                 "metric": {"instance": format!("{}:9100", address(index)), "job": "node-exporter", "namespace": "monitoring", "pod": format!("node-exporter-{index:05}")},
-                "value": [1_767_225_600.123, format!("{value}")],
+                "value": [1_768_003_200.123, format!("{value}")],
             })
         })
         .collect();

@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 /// A patch that shell-operator would refuse, or could not repeat.
@@ -125,6 +126,17 @@ pub enum JsonPatchStep {
     },
 }
 
+/// JSON as it will be written.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+struct Document(Box<RawValue>);
+
+impl PartialEq for Document {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
 /// One change of one object that can be applied twice.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -135,7 +147,7 @@ pub struct PatchOperation {
     #[serde(skip_serializing_if = "Option::is_none")]
     ignore_missing_object: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    merge_patch: Option<Map<String, Value>>,
+    merge_patch: Option<Document>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jq_filter: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,15 +159,16 @@ pub struct PatchOperation {
 impl PatchOperation {
     /// Sets the given fields; `null` removes one. Lists are replaced whole: patch a list that
     /// others write, too, with [`jq`](Self::jq). An object that is gone is no error.
-    pub fn merge(target: Target, patch: Value) -> Result<Self, PatchError> {
+    pub fn merge(target: Target, patch: &impl Serialize) -> Result<Self, PatchError> {
         let target = target.check()?;
-        match patch {
-            Value::Object(patch) if !patch.is_empty() => Ok(Self {
-                merge_patch: Some(patch),
-                ..Self::change("MergePatch", target)
-            }),
-            _ => Err(target.refuse("a merge patch is an object with at least one field")),
+        let patch = to_raw_value(patch).map_err(|error| target.refuse(error.to_string()))?;
+        if !patch.get().starts_with('{') || patch.get() == "{}" {
+            return Err(target.refuse("a merge patch is an object with at least one field"));
         }
+        Ok(Self {
+            merge_patch: Some(Document(patch)),
+            ..Self::change("MergePatch", target)
+        })
     }
 
     /// Reads the object, filters it and writes it back, again after a conflict; what the filter

@@ -10,6 +10,8 @@ use ng_engine::node::IGNORE_ANNOTATION;
 use ng_engine::plan::NodeChange;
 use ng_engine::spec::{API_VERSION, RULE_KIND, RuleStatus};
 use ng_hook::{PatchOperation, Target};
+use serde::Serialize;
+use serde::ser::{SerializeStruct as _, Serializer};
 use serde_json::{Map, Value, json};
 
 /// One write for all marks of one node. What is taken away is looked at once more where it stands, which only a filter
@@ -20,7 +22,7 @@ pub(crate) fn node(change: &NodeChange) -> anyhow::Result<PatchOperation> {
     let simple = change.unset.is_empty() && change.set.iter().all(is_map);
     let target = Target::node(&change.node);
     Ok(if simple {
-        PatchOperation::merge(target, merge(change))?
+        PatchOperation::merge(target, &merge(change))?
     } else {
         PatchOperation::jq(target, filter(change))?
     })
@@ -140,19 +142,45 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// The write of a rule's status. Absent fields are `null`, so that a merge patch removes them.
+/// The write of a rule's status.
 pub(crate) fn status(rule: &str, status: &RuleStatus) -> anyhow::Result<PatchOperation> {
-    let mut value = serde_json::to_value(status)?;
-    if let Some(fields) = value.as_object_mut() {
-        for key in [
-            "lastError",
-            "lastTriggered",
-            "lastRecovery",
-            "observedGeneration",
-        ] {
-            fields.entry(key).or_insert(Value::Null);
-        }
-    }
     let target = Target::cluster(API_VERSION, RULE_KIND, rule).subresource("status");
-    Ok(PatchOperation::merge(target, json!({ "status": value }))?)
+    let status = Whole(status);
+    Ok(PatchOperation::merge(target, &WholeStatus { status })?)
+}
+
+#[derive(Serialize)]
+struct WholeStatus<'a> {
+    status: Whole<'a>,
+}
+
+/// A status whose absent fields are `null`, so that a merge patch removes them.
+struct Whole<'a>(&'a RuleStatus);
+
+impl Serialize for Whole<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let RuleStatus {
+            phase,
+            triggered_nodes,
+            last_triggered,
+            last_recovery,
+            last_error,
+            conditions,
+            observed_generation,
+            nodes,
+        } = self.0;
+        let mut fields = serializer.serialize_struct("status", 8)?;
+        fields.serialize_field("phase", phase)?;
+        fields.serialize_field("triggeredNodes", triggered_nodes)?;
+        fields.serialize_field(
+            "lastTriggered",
+            &last_triggered.map(|time| time.to_string()),
+        )?;
+        fields.serialize_field("lastRecovery", &last_recovery.map(|time| time.to_string()))?;
+        fields.serialize_field("lastError", last_error)?;
+        fields.serialize_field("conditions", conditions)?;
+        fields.serialize_field("observedGeneration", observed_generation)?;
+        fields.serialize_field("nodes", nodes)?;
+        fields.end()
+    }
 }

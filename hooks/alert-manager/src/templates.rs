@@ -130,7 +130,7 @@ fn status_patch(name: &str, text: &str, desk: &Desk<'_>) -> anyhow::Result<Optio
     verdict.log(name, desk.log);
     let status = json!({"status": wanted});
     let target = Target::cluster(API_VERSION, TEMPLATE_KIND, name).subresource("status");
-    Ok(Some(PatchOperation::merge(target, status)?))
+    Ok(Some(PatchOperation::merge(target, &status)?))
 }
 
 /// Generation and status of an object whose spec cannot be read.

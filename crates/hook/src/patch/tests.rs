@@ -34,7 +34,7 @@ fn patches_have_the_documented_form() {
     );
     let cases = [
         (
-            PatchOperation::merge(rule, json!({"status": {"phase": "Active"}})),
+            PatchOperation::merge(rule, &json!({"status": {"phase": "Active"}})),
             json!({
                 "operation": "MergePatch", "apiVersion": "example.io/v1", "kind": "Rule",
                 "name": "r1", "subresource": "status", "ignoreMissingObject": true,
@@ -98,15 +98,15 @@ fn what_cannot_be_repeated_or_would_be_refused_cannot_be_made() {
     };
     let cases = [
         (
-            PatchOperation::merge(node(), json!({})),
+            PatchOperation::merge(node(), &json!({})),
             "at least one field",
         ),
         (
-            PatchOperation::merge(node(), json!([1])),
+            PatchOperation::merge(node(), &json!([1])),
             "at least one field",
         ),
         (
-            PatchOperation::merge(Target::node(""), json!({"a": 1})),
+            PatchOperation::merge(Target::node(""), &json!({"a": 1})),
             "name is empty",
         ),
         (PatchOperation::jq(node(), " "), "filter is empty"),
