@@ -101,6 +101,33 @@ fn the_receiver_says_how_long_to_wait() {
 }
 
 #[test]
+fn a_robot_gets_no_more_than_it_bears() {
+    let robot = Receiver::start(|_, _| Answer::Body("{\"errcode\":0,\"errmsg\":\"ok\"}"));
+    let desk = Desk::new("");
+    desk.configure("", &json!({"dingtalk": {"webhookUrl": robot.url()}}));
+    let of_rule = |number| {
+        with(
+            "node-1",
+            &["dingtalk"],
+            &json!({"rule": format!("rule-{number}")}),
+        )
+    };
+    let alerts: Vec<_> = (0..25).map(of_rule).collect();
+    desk.queue(&alerts, NOW);
+    // 20 a minute: what goes beyond waits, over runs.
+    for (seconds, requests) in [(0, 20), (1, 20), (3, 21), (9, 23), (60, 25), (65, 25)] {
+        let run = desk.tick(&after(seconds));
+        assert_eq!(
+            robot.requests().len(),
+            requests,
+            "after {seconds} s: {}",
+            run.stdout
+        );
+    }
+    assert_eq!(desk.count(DeliveryState::Done), 25);
+}
+
+#[test]
 fn a_hanging_receiver_delays_only_itself() {
     let hanging = Receiver::start(|_, _| Answer::Hang);
     let good = Receiver::good();

@@ -13,6 +13,8 @@ use serde_json::Value;
 pub(crate) enum Answer {
     /// 200.
     Good,
+    /// 200 with this body.
+    Body(&'static str),
     /// This status, with these header lines.
     Status(u16, &'static str),
     /// Nothing, with the connection open.
@@ -125,9 +127,10 @@ fn serve(
             kept.push(request.clone());
             kept.len() - 1
         };
-        let (status, headers) = match answer(number, &request) {
-            Answer::Good => (200, ""),
-            Answer::Status(status, headers) => (status, headers),
+        let (status, headers, body) = match answer(number, &request) {
+            Answer::Good => (200, "", "{}"),
+            Answer::Body(body) => (200, "", body),
+            Answer::Status(status, headers) => (status, headers, "{}"),
             Answer::Hang => {
                 let _ = stream.set_read_timeout(Some(Duration::from_mins(1)));
                 let _ = reader.read(&mut [0; 1]);
@@ -135,7 +138,6 @@ fn serve(
             }
             Answer::Close => return,
         };
-        let body = "{}";
         let text = format!(
             "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",
             body.len()
