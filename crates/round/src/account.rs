@@ -56,11 +56,7 @@ pub(crate) fn decided(
         *alerts.entry(alert.rule.as_str()).or_default() += 1;
     }
     for (rule, count) in alerts {
-        transaction.count(
-            "nodeguardian_alerts_total",
-            &[("rule", rule), ("result", "queued")],
-            count,
-        )?;
+        transaction.count("nodeguardian_alerts_queued_total", &[("rule", rule)], count)?;
     }
     for name in gone {
         transaction.forget_counters("rule", name)?;

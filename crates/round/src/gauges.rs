@@ -7,7 +7,7 @@ use ng_engine::plan::Plan;
 use ng_engine::reading::{Reading, Unknown};
 use ng_hook::MetricGroup;
 use ng_metrics::{Fetched, Wanted};
-use ng_state::{Counter, OutboxCounts};
+use ng_state::Counter;
 
 /// Gauges of rules and nodes, from history alone, so that rules which were not due are in it, too.
 pub(crate) fn rules(history: &History, plan: &Plan) -> MetricGroup {
@@ -94,8 +94,8 @@ pub(crate) fn readings(wanted: &[Wanted], fetched: &Fetched) -> MetricGroup {
     group
 }
 
-/// Totals that go on over runs, and the outbox.
-pub(crate) fn totals(counters: &[Counter], outbox: OutboxCounts) -> MetricGroup {
+/// Totals that go on over runs.
+pub(crate) fn totals(counters: &[Counter]) -> MetricGroup {
     let mut group = MetricGroup::new("controller-totals");
     for counter in counters {
         let labels: Vec<(&str, &str)> = counter
@@ -106,16 +106,6 @@ pub(crate) fn totals(counters: &[Counter], outbox: OutboxCounts) -> MetricGroup 
         #[expect(clippy::cast_precision_loss, reason = "totals stay far below 2^53")]
         group.set(&counter.name, &labels, counter.value as f64);
     }
-    group.set(
-        "nodeguardian_outbox_pending",
-        &[],
-        float(usize::try_from(outbox.pending).unwrap_or(usize::MAX)),
-    );
-    group.set(
-        "nodeguardian_outbox_dead",
-        &[],
-        float(usize::try_from(outbox.dead).unwrap_or(usize::MAX)),
-    );
     group
 }
 

@@ -345,11 +345,29 @@ impl Round<'_> {
                 self.write(event);
             }
         }
+        match self.desk.scope {
+            Scope::Everything => self.publish(store, &plan, history, started)?,
+            // shell-operator tells series apart by hook: the same ones from two hooks would count twice.
+            Scope::Held => {}
+        }
+        Ok(Outcome {
+            report: self.report,
+            plan,
+        })
+    }
+
+    fn publish(
+        &mut self,
+        store: &Store,
+        plan: &Plan,
+        history: &History,
+        started: Instant,
+    ) -> anyhow::Result<()> {
         self.report.metrics = vec![
-            gauges::rules(history, &plan),
-            gauges::totals(&store.counters()?, store.outbox_counts()?),
+            gauges::rules(history, plan),
+            gauges::totals(&store.counters()?),
             gauges::run(
-                &plan,
+                plan,
                 self.nodes.len(),
                 self.fetched.requests,
                 started.elapsed().as_secs_f64(),
@@ -360,10 +378,7 @@ impl Round<'_> {
                 .metrics
                 .push(gauges::readings(&self.wanted, &self.fetched));
         }
-        Ok(Outcome {
-            report: self.report,
-            plan,
-        })
+        Ok(())
     }
 
     fn notices<'s>(
