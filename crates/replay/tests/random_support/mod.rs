@@ -213,17 +213,21 @@ fn events(plot: &Plot, dice: &mut Dice, text: &mut String) -> bool {
         let _ = writeln!(text, "  - {{at: {at}s, {event}}}");
         at += 5 + dice.below(90);
     }
-    let enabled: Vec<String> = (0..plot.rules).map(|rule| format!("r{rule}")).collect();
+    calm(plot, text);
+    exact
+}
+
+/// The end of all trouble.
+fn calm(plot: &Plot, text: &mut String) {
     let _ = writeln!(
         text,
         "  - {{at: {CALM}s, losePatches: false, prometheus: up, controller: up, hideRules: false, delaySnapshots: 0, \
          configure: {{safety: {{paused: false}}}}, patchNode: {{name: '*', annotations: \
          {{nodeguardian.io/ignore: null}}, conditions: {{Ready: 'True'}}}}}}"
     );
-    for rule in enabled {
-        let _ = writeln!(text, "  - {{at: {CALM}s, enableRule: {rule}}}");
+    for rule in 0..plot.rules {
+        let _ = writeln!(text, "  - {{at: {CALM}s, enableRule: r{rule}}}");
     }
-    exact
 }
 
 fn expectations(plot: &Plot, exact: bool, text: &mut String) {
