@@ -161,6 +161,8 @@ fn load(dice: &mut Dice) -> String {
 fn events(plot: &Plot, dice: &mut Dice, text: &mut String) -> bool {
     let mut exact = !plot.outages;
     let mut delayed = false;
+    // When statuses tell again what was done: after a loss they are written anew within a minute.
+    let mut told_at = 0;
     let mut at = 20 + dice.below(60);
     while at < CALM {
         let node = 1 + dice.below(plot.nodes);
@@ -170,12 +172,16 @@ fn events(plot: &Plot, dice: &mut Dice, text: &mut String) -> bool {
                 "configure: {{safety: {{paused: {}}}}}",
                 dice.pick(&["true", "false"])
             ),
-            1 => format!("losePatches: {}", dice.pick(&["true", "false"])),
+            1 => {
+                let lost = dice.one_in(2);
+                told_at = if lost { CALM } else { at + 80 };
+                format!("losePatches: {lost}")
+            }
             2 => {
                 delayed = true;
                 format!("delaySnapshots: {}", dice.pick(&["0", "1", "3", "9"]))
             }
-            3 | 4 => {
+            3 | 4 if at >= told_at => {
                 // What was set within the delay is not known to a state that begins anew.
                 exact &= !delayed;
                 "wipeState: true".to_owned()
@@ -207,17 +213,21 @@ fn events(plot: &Plot, dice: &mut Dice, text: &mut String) -> bool {
         let _ = writeln!(text, "  - {{at: {at}s, {event}}}");
         at += 5 + dice.below(90);
     }
-    let enabled: Vec<String> = (0..plot.rules).map(|rule| format!("r{rule}")).collect();
+    calm(plot, text);
+    exact
+}
+
+/// The end of all trouble.
+fn calm(plot: &Plot, text: &mut String) {
     let _ = writeln!(
         text,
         "  - {{at: {CALM}s, losePatches: false, prometheus: up, controller: up, hideRules: false, delaySnapshots: 0, \
          configure: {{safety: {{paused: false}}}}, patchNode: {{name: '*', annotations: \
          {{nodeguardian.io/ignore: null}}, conditions: {{Ready: 'True'}}}}}}"
     );
-    for rule in enabled {
-        let _ = writeln!(text, "  - {{at: {CALM}s, enableRule: {rule}}}");
+    for rule in 0..plot.rules {
+        let _ = writeln!(text, "  - {{at: {CALM}s, enableRule: r{rule}}}");
     }
-    exact
 }
 
 fn expectations(plot: &Plot, exact: bool, text: &mut String) {
