@@ -1,4 +1,5 @@
-//! The controller against the real servers, with exactly the rights that are shipped.
+//! The controller, alone and beside the other hooks, against the real servers, with exactly the rights that are
+//! shipped.
 
 mod episodes;
 mod evictions;
@@ -6,4 +7,5 @@ mod faults;
 mod idle;
 mod limits;
 mod rig;
+mod together;
 mod watcher;

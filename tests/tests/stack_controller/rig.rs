@@ -78,6 +78,11 @@ pub(crate) struct Rig {
 impl Rig {
     /// Everything but shell-operator runs; `None` where the servers are not installed.
     pub(crate) fn start(env: &[(&str, &str)]) -> Result<Option<Self>> {
+        Self::start_with(env, &[])
+    }
+
+    /// The same with more hooks beside the controller: names among the hooks, and the executables.
+    pub(crate) fn start_with(env: &[(&str, &str)], hooks: &[(&str, &str)]) -> Result<Option<Self>> {
         let Some(tools) = Tools::for_test()? else {
             return Ok(None);
         };
@@ -87,6 +92,10 @@ impl Rig {
             .hook(Hook::program(HOOK, program("ng-controller", "controller")?));
         for (name, value) in env {
             builder = builder.env(name, *value);
+        }
+        for (name, executable) in hooks {
+            let path = program(&format!("ng-{executable}"), executable)?;
+            builder = builder.hook(Hook::program(name, path));
         }
         let stack = builder.start()?;
         let api = stack.api().clone();
@@ -279,7 +288,7 @@ impl Rig {
         let log = self.stack.operator().log()?;
         let failed = log
             .iter()
-            .find(|line| line.hook() == HOOK && line.message().contains("Hook failed"));
+            .find(|line| line.message().contains("Hook failed"));
         if let Some(line) = failed {
             bail!("a run failed: {}", line.fields());
         }
