@@ -306,6 +306,13 @@ pub(crate) fn condition<'a>(status: &'a Value, kind: &str) -> &'a Value {
         .unwrap_or(&Value::Null)
 }
 
+/// Whether the status shows no node but those that have recovered and are remembered for their cooldown.
+pub(crate) fn holds_nothing(status: &Value) -> bool {
+    let nodes = status["nodes"].as_array();
+    status["triggeredNodes"] == json!([])
+        && nodes.is_some_and(|nodes| nodes.iter().all(|node| node["phase"] == "Recovered"))
+}
+
 /// Whether the node has a taint with this key.
 pub(crate) fn has_taint(node: &Value, key: &str) -> bool {
     let taints = node["spec"]["taints"].as_array();
