@@ -38,7 +38,10 @@ pub(crate) fn empty(connection: &Connection, place: &Place) {
 fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
     // Waiting for readers would hold up this run for the sake of the next.
     connection.busy_timeout(std::time::Duration::ZERO)?;
+    // The log has to be on disk before it is copied, and the copy before the log is emptied.
+    connection.execute_batch("PRAGMA synchronous = NORMAL")?;
     let outcome = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    connection.execute_batch("PRAGMA synchronous = OFF")?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     outcome
 }
