@@ -66,12 +66,7 @@ impl Part {
     }
 }
 
-/// The name of the Secret file of a setting: section and key in kebab case.
-pub fn secret_file(section: &str, key: &str) -> String {
-    kebab(section, key)
-}
-
-/// `email`, `smtpServer` as `email-smtp-server`; a run of capitals is one word.
+/// The name of the Secret file of a setting: section and key, `email`, `smtpServer` as `email-smtp-server`; a run of capitals is one word.
 pub(crate) fn kebab(section: &str, key: &str) -> String {
     let mut name = section.to_owned();
     let mut previous_is_upper = true;

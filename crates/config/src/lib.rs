@@ -45,7 +45,6 @@ pub use choice::{
 pub use documents::{Document, documents};
 pub use header::HeaderName;
 pub use issue::{Entry, Issue, Origin};
-pub use key::secret_file;
 pub use load::{
     LAST_VALID, Loaded, Sources, State, Used, inspect, load, load_applied, read_file, read_secrets,
     read_text,

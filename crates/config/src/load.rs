@@ -1,6 +1,7 @@
 //! Reads the mounted files, and keeps the last valid configuration file for when the mounted one is broken.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -20,6 +21,9 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The files a configuration may be in, the first found counts.
 const FILES: [(&str, Format); 2] = [("config.json", Format::Json), ("config.yaml", Format::Yaml)];
+
+/// Names that a warning lists at most.
+const MAX_NAMES: usize = 10;
 
 /// Where a configuration comes from, as paths and values.
 #[derive(Clone, Default)]
@@ -100,6 +104,7 @@ pub fn load_applied(sources: &Sources, data: &BTreeMap<String, String>) -> Loade
         Some(text) => Ok(text.clone()),
         None => Err(io::ErrorKind::NotFound.into()),
     });
+    applied.doubt_if_none("ConfigMap", data.keys().cloned());
     applied.read_secrets(&sources.secrets_dir);
     load_and_keep(sources, applied)
 }
@@ -228,6 +233,7 @@ impl Mounted {
     fn read(sources: &Sources) -> Self {
         let mut mounted = Mounted::default();
         mounted.take_config(|name| read_file(&sources.config_dir.join(name)));
+        mounted.doubt_if_none(sources.config_dir.display(), visible(&sources.config_dir));
         mounted.read_secrets(&sources.secrets_dir);
         mounted
     }
@@ -273,6 +279,33 @@ impl Mounted {
             }
             found = Some(name);
         }
+    }
+
+    /// Warns where something is there, but none of it is the configuration: a slip of the pen in the name of the file.
+    /// Nothing at all is a first start.
+    fn doubt_if_none(&mut self, place: impl Display, names: impl IntoIterator<Item = String>) {
+        if self.file.is_some() || !self.file_errors.is_empty() {
+            return;
+        }
+        let mut names: Vec<String> = names.into_iter().map(|name| format!("{name:?}")).collect();
+        if names.is_empty() {
+            return;
+        }
+        names.sort_unstable();
+        let more = match names.len().saturating_sub(MAX_NAMES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        names.truncate(MAX_NAMES);
+        let [(first, _), (second, _)] = FILES;
+        self.warnings.push(Issue::new(
+            place,
+            "",
+            format!(
+                "expected {first} or {second}, found {}{more}: no file is in use",
+                names.join(", ")
+            ),
+        ));
     }
 
     /// Every visible file; what begins with a dot belongs to the way Kubernetes swaps mounted files.
@@ -326,6 +359,16 @@ impl Mounted {
             }
         }
     }
+}
+
+/// The names of the files in a folder that are not hidden; none where it cannot be listed.
+fn visible(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| !entry.path().is_dir())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with('.'))
+        .collect()
 }
 
 /// No such file, or no directory where it would be.

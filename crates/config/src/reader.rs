@@ -323,7 +323,7 @@ impl Section<'_, '_> {
         names: &[Cow<'static, str>],
     ) -> Option<(T, Origin)> {
         for name in names {
-            let Some(result) = self.secret_text(name).map(T::from_text) else {
+            let Some(result) = self.secret_text(name).map(from_secret) else {
                 continue;
             };
             let origin = Origin::Secret(name.to_string());
@@ -389,6 +389,12 @@ impl Section<'_, '_> {
             self.reader.out.errors.push(issue);
         }
     }
+}
+
+/// Reads the text of a Secret file. Blanks and line ends around it are left out where the value cannot have them, as
+/// a URL cannot; in a password they count.
+fn from_secret<T: Setting>(text: &str) -> Result<T, Vec<Wrong>> {
+    T::from_text(text).or_else(|_| T::from_text(text.trim()))
 }
 
 fn is_blank(node: &Node<'_>) -> bool {

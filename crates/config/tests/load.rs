@@ -225,6 +225,77 @@ fn files_that_cannot_be_read_are_errors() {
     assert!(errors(&mounts.load())[0].starts_with("config.json: cannot be read: "));
 }
 
+#[test]
+fn files_of_other_names_are_one_warning() {
+    for (names, found) in [
+        (&[][..], None),
+        (&[".config.yml.swp"], None),
+        (&["config.yml"], Some("\"config.yml\"")),
+        (
+            &["notes.txt", "config.yml"],
+            Some("\"config.yml\", \"notes.txt\""),
+        ),
+        (&["config.yml", "config.json"], None),
+    ] {
+        let mounts = Mounts::new();
+        let mut data = BTreeMap::new();
+        for name in names {
+            mounts.put(&format!("config/{name}"), INFO);
+            data.insert((*name).to_owned(), INFO.to_owned());
+        }
+        fs::create_dir(mounts.path("config/..2026_01_01")).unwrap();
+        fs::create_dir(mounts.path("config/lost+found")).unwrap();
+        let said = |place: &str| {
+            let line = |found| {
+                format!(
+                    "{place}: expected config.json or config.yaml, found {found}: no file is in use"
+                )
+            };
+            found.map(line).into_iter().collect::<Vec<_>>()
+        };
+        let loaded = mounts.load();
+        let place = mounts.path("config").display().to_string();
+        assert_eq!(
+            (&loaded.state, warnings(&loaded)),
+            (&State::Valid, said(&place))
+        );
+        assert_eq!(warnings(&inspect(&mounts.sources())), said(&place));
+        data.retain(|name, _| !name.starts_with('.'));
+        let applied = ng_config::load_applied(&mounts.sources(), &data);
+        assert_eq!(warnings(&applied), said("ConfigMap"));
+    }
+    let mounts = Mounts::new();
+    for index in 10..25 {
+        mounts.put(&format!("config/{index}"), "");
+    }
+    let many = warnings(&mounts.load());
+    assert!(many[0].contains("\"19\" and 5 more: "), "{many:?}");
+}
+
+#[test]
+fn blanks_around_a_secret_count_only_where_they_can() {
+    let mounts = Mounts::new();
+    let url = "https://hooks.example.com/x";
+    mounts.put("secrets/webhook-url", format!(" {url} \r\n\n"));
+    mounts.put("secrets/slack-webhook-url", format!("{url} \n \n"));
+    mounts.put("secrets/prometheus-url", "http://x/y \n");
+    mounts.put("secrets/email-password", " hunter2 \n");
+    let loaded = mounts.load();
+    assert_eq!(errors(&loaded), Vec::<String>::new());
+    let config = &loaded.config;
+    let hook = |url: Option<&ng_config::SecretUrl>| url.map(|it| it.expose().to_owned());
+    assert_eq!(
+        hook(config.alert.webhook_url.as_ref()).as_deref(),
+        Some(url)
+    );
+    assert_eq!(
+        config.email.password.as_ref().unwrap().expose(),
+        " hunter2 "
+    );
+    mounts.put("secrets/webhook-url", "https://hooks.example.com/x y");
+    assert_eq!(errors(&mounts.load()).len(), 1, "blanks within are wrong");
+}
+
 /// A mounted Secret: a dated directory, `..data` pointing at it, and a link for every key.
 #[test]
 fn secrets_are_read_as_kubernetes_mounts_them() {

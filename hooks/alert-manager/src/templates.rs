@@ -104,6 +104,12 @@ fn essence(text: &str) -> String {
     Value::Object(object).to_string()
 }
 
+/// An error and what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// The status to write; `None` if it stands there already.
 fn status_patch(name: &str, text: &str, desk: &Desk<'_>) -> anyhow::Result<Option<PatchOperation>> {
     let parsed = TemplateObject::from_json(text);
@@ -120,7 +126,7 @@ fn status_patch(name: &str, text: &str, desk: &Desk<'_>) -> anyhow::Result<Optio
                 .keys()
                 .map(ng_config::MetricName::as_str),
         )),
-        Err(error) => Verdict::broken(format!("{error:#}")),
+        Err(error) => Verdict::broken(with_causes(error)),
     };
     let before = before.unwrap_or_default();
     let wanted = verdict.status(&before, generation, desk.now);

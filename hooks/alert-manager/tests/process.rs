@@ -497,6 +497,14 @@ fn the_status_of_a_template_is_written_when_it_differs() {
     );
     desk.queue(&[alert("a", &["log"])], NOW);
     assert_eq!(desk.run(&tick(&told), &after(5)).patches.len(), 0);
+    // One that cannot be read at all says why.
+    let mut odd = told.clone();
+    odd[0]["spec"] = json!({"subject": ["a", "list"]});
+    odd[0]["metadata"]["generation"] = json!(3);
+    let unread = desk.run(&synchronization(&odd), &after(7));
+    let conditions = &unread.patches[0]["mergePatch"]["status"]["conditions"];
+    let message = conditions[0]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("expected a string"), "{message}");
     // A mended template is valid from then on.
     told[0]["spec"] = json!({"subject": "s", "body": "b"});
     told[0]["metadata"]["generation"] = json!(4);

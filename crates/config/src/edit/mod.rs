@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::issue::Issue;
-use crate::key::secret_file;
+use crate::key::kebab;
 use crate::resolve::{File, Inputs, parse, resolve};
 use crate::secret::Secret;
 use crate::tree::{Format, Map, Node};
@@ -99,10 +99,15 @@ pub fn set(inputs: &Inputs<'_>, path: &Path, text: &str) -> Result<Edited, EditE
     }
 }
 
-/// The text of a file with its secrets taken out, and the Secret files that hold them instead.
-pub fn split_secrets(file: &File<'_>) -> Result<(String, BTreeMap<String, Secret>), EditError> {
+/// The text of a file with its secrets taken out, and the Secret files that hold them instead. What is given under one
+/// of the names of a setting wins over the file, as a mounted Secret does; an empty one counts as absent.
+pub fn split_secrets(
+    file: &File<'_>,
+    given: &BTreeMap<String, Secret>,
+) -> Result<(String, BTreeMap<String, Secret>), EditError> {
+    let is_given = |name: &str| given.get(name).is_some_and(|it| !it.expose().is_empty());
+    let mut secrets = given.clone();
     let mut text = file.text.to_owned();
-    let mut secrets = BTreeMap::new();
     let settings = resolve(&Inputs::default()).entries;
     for entry in settings
         .iter()
@@ -126,10 +131,11 @@ pub fn split_secrets(file: &File<'_>) -> Result<(String, BTreeMap<String, Secret
         put(&mut wanted, &path, blank.clone())?;
         text = write(&current, &path, &blank, &wanted).0;
         let (section, key) = entry.path.split_once('.').unwrap_or(("", &entry.path));
-        let name = entry
-            .secret_file
-            .map_or_else(|| secret_file(section, key), str::to_owned);
-        secrets.insert(name, Secret::new(held));
+        let own = kebab(section, key);
+        let name = entry.secret_file.unwrap_or(&own);
+        if !is_given(name) && !is_given(&own) {
+            secrets.insert(name.to_owned(), Secret::new(held));
+        }
     }
     Ok((text, secrets))
 }

@@ -26,10 +26,11 @@ pub(super) struct ConfigFile {
 
 impl ConfigFile {
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let (name, text) = if is_dash(path) {
-            ("stdin".to_owned(), ng_config::read_text(io::stdin().lock()))
+        let name = name_of(path);
+        let text = if is_dash(path) {
+            ng_config::read_text(io::stdin().lock())
         } else {
-            (path.display().to_string(), ng_config::read_file(path))
+            ng_config::read_file(path)
         };
         let text = text.with_context(|| format!("{name}: cannot be read"))?;
         Ok(ConfigFile {
@@ -81,6 +82,15 @@ pub(super) fn format_of(path: &Path, text: &str) -> Format {
             Format::Json
         }
         _ => Format::Yaml,
+    }
+}
+
+/// The path as it was given, for messages.
+pub(super) fn name_of(path: &Path) -> String {
+    if is_dash(path) {
+        "stdin".to_owned()
+    } else {
+        path.display().to_string()
     }
 }
 

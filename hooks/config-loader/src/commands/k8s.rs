@@ -1,18 +1,17 @@
 //! `k8s`: the configuration as manifests.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::bail;
 use ng_config::edit::split_secrets;
-use ng_config::{Format, Inputs, Secret, documents, read_secrets, resolve, secret_file};
+use ng_config::{Format, Inputs, Secret, resolve};
 use ng_hook::env::NAMESPACE;
 use ng_hook::log::Value as Field;
 use serde_json::Value;
 
 use super::files::{self, ConfigFile, is_dash};
 use super::output::{Failure, Printed};
-use super::{Desk, K8sArgs};
+use super::{Desk, K8sArgs, secrets};
 
 const DEFAULT_NAMESPACE: &str = "nodeguardian-system";
 /// The names that the Deployment mounts.
@@ -39,10 +38,10 @@ pub(super) fn run(args: &K8sArgs, desk: &Desk) -> Result<Printed, Failure> {
         })?;
     let file = ConfigFile::read(&args.config)?;
     let secrets = match &args.secrets {
-        Some(path) => given_secrets(path)?,
+        Some(path) => secrets::given(path)?,
         None => BTreeMap::new(),
     };
-    let contents = contents(&file, secrets, desk)?;
+    let contents = contents(&file, &secrets, desk)?;
     let manifests = manifests(&contents, namespace);
     match &args.output {
         Some(path) if !is_dash(path) => {
@@ -56,13 +55,13 @@ pub(super) fn run(args: &K8sArgs, desk: &Desk) -> Result<Printed, Failure> {
 /// The checked file, with the secrets that stand in it moved to the Secret: a `ConfigMap` is no place for them.
 fn contents(
     file: &ConfigFile,
-    given: BTreeMap<String, Secret>,
+    given: &BTreeMap<String, Secret>,
     desk: &Desk,
 ) -> anyhow::Result<Contents> {
     // What is applied must be valid by itself: the variables here are not those of the cluster.
     let resolution = resolve(&Inputs {
         file: Some(file.as_input()),
-        secrets: &given,
+        secrets: given,
         ..Inputs::default()
     });
     if !resolution.errors.is_empty() {
@@ -73,13 +72,12 @@ fn contents(
         desk.log
             .warn("configuration", &[("problem", Field::Shown(warning))]);
     }
-    let (text, mut secrets) = split_secrets(&file.as_input())?;
-    for key in secrets.keys() {
+    let (text, secrets) = split_secrets(&file.as_input(), given)?;
+    let moved = |(key, secret): &(&String, &Secret)| given.get(*key) != Some(*secret);
+    for (key, _) in secrets.iter().filter(moved) {
         let message = "a secret was moved from the configuration to the Secret";
         desk.log.warn(message, &[("key", Field::Text(key))]);
     }
-    // A given one wins here as a Secret file wins over the configuration.
-    secrets.extend(given);
     let file_name = match file.format {
         Format::Json => "config.json",
         Format::Yaml => "config.yaml",
@@ -89,67 +87,6 @@ fn contents(
         text,
         secrets,
     })
-}
-
-/// The secrets of a folder or file.
-fn given_secrets(path: &Path) -> anyhow::Result<BTreeMap<String, Secret>> {
-    if path.is_dir() {
-        let (secrets, unreadable) = read_secrets(path);
-        if !unreadable.is_empty() {
-            let errors: Vec<String> = unreadable.iter().map(ToString::to_string).collect();
-            bail!("{}: {}", path.display(), errors.join("; "));
-        }
-        return Ok(secrets);
-    }
-    let file = ConfigFile::read(path)?;
-    let expected = || {
-        format!(
-            "{}: expected one object of secrets, such as {{\"email-password\": \"...\"}}",
-            file.name
-        )
-    };
-    // What is wrong is not shown: it may be a secret.
-    let mut documents = documents(&file.text, file.format)
-        .map_err(|_| anyhow!("{}, found something else", expected()))?;
-    let Some(Value::Object(entries)) = documents.pop().map(|document| document.value) else {
-        bail!("{}", expected());
-    };
-    let mut secrets = BTreeMap::new();
-    for (name, value) in &entries {
-        match value {
-            Value::Object(keys) => {
-                for (key, value) in keys {
-                    let text = secret_text(value)
-                        .with_context(|| format!("{}: {name}.{key}: expected a text", file.name))?;
-                    secrets.insert(secret_file(name, key), Secret::new(text));
-                }
-            }
-            value => {
-                let text = secret_text(value)
-                    .with_context(|| format!("{}: {name}: expected a text", file.name))?;
-                secrets.insert(name.clone(), Secret::new(text));
-            }
-        }
-    }
-    Ok(secrets)
-}
-
-/// A text, or a number or list that a Secret file would hold as one; of an object, a line for each entry.
-fn secret_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Array(items) => {
-            let items: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
-            items.map(|items| items.join(","))
-        }
-        Value::Object(entries) => entries
-            .iter()
-            .map(|(name, value)| Some(format!("{name}: {}\n", value.as_str()?)))
-            .collect(),
-        Value::Null => None,
-    }
 }
 
 /// The `ConfigMap`, and the Secret if there is anything for it: an empty one would take away what another has set.
@@ -165,8 +102,11 @@ fn manifests(contents: &Contents, namespace: &str) -> String {
     if contents.secrets.is_empty() {
         return map;
     }
-    let line =
-        |(key, secret): (&String, &Secret)| format!("  {key}: {}\n", Value::from(secret.expose()));
+    // The name in quotes, too: `on` and `1e3` are names, but not texts of YAML.
+    let line = |(key, secret): (&String, &Secret)| {
+        let (key, text) = (Value::from(key.as_str()), Value::from(secret.expose()));
+        format!("  {key}: {text}\n")
+    };
     let lines: String = contents.secrets.iter().map(line).collect();
     let secret = head("Secret", SECRET_NAME);
     format!("{map}---\n{secret}type: Opaque\nstringData:\n{lines}")
@@ -202,6 +142,8 @@ fn block(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ng_config::documents;
+
     use super::*;
 
     /// What a reader of the manifest finds under the key.

@@ -5,6 +5,7 @@ mod files;
 mod k8s;
 mod lint;
 mod output;
+mod secrets;
 mod values;
 
 use std::ffi::OsString;
@@ -133,7 +134,7 @@ struct K8sArgs {
     /// The configuration file
     #[arg(short, long, value_name = "F")]
     config: PathBuf,
-    /// Secrets: a folder with a file for each, or a JSON or YAML file of {email-password: …} or {email: {password: …}}
+    /// Secrets: a folder with a file for each, or a JSON or YAML file: a Secret of Kubernetes, or {email-password: …}
     #[arg(short, long, value_name = "F")]
     secrets: Option<PathBuf>,
     /// The file to write [default: standard output]

@@ -56,7 +56,10 @@ pub(super) fn look(args: &ConfigArgs, desk: &Desk) -> anyhow::Result<Seen> {
 }
 
 pub(super) fn validate(args: &ValidateArgs, desk: &Desk) -> Result<Printed, Failure> {
-    let seen = look(&args.file, desk)?;
+    let seen = match look(&args.file, desk) {
+        Err(error) if args.output == Form::Json => return unreadable(&args.file, &error),
+        looked => looked?,
+    };
     let failed = !seen.errors.is_empty();
     if args.output == Form::Json {
         let result = json!({
@@ -79,6 +82,18 @@ pub(super) fn validate(args: &ValidateArgs, desk: &Desk) -> Result<Printed, Fail
     );
     let _infallible = writeln!(text, "{verdict}: {errors}, {warnings}");
     Ok(Printed::done(text).failed_if(failed))
+}
+
+/// The verdict on a file that nothing else can be said of, in the form machines expect.
+fn unreadable(args: &ConfigArgs, error: &anyhow::Error) -> Result<Printed, Failure> {
+    let place = args.config.as_deref().map(files::name_of);
+    let message = format!("cannot be read: {}", error.root_cause());
+    let result = json!({
+        "valid": false,
+        "errors": [{"place": place, "path": "", "message": message}],
+        "warnings": [],
+    });
+    Ok(Printed::json(&result)?.failed_if(true))
 }
 
 /// `1 error`, `2 errors`.

@@ -145,6 +145,42 @@ invalid: 2 errors, 1 warning
 }
 
 #[test]
+fn validate_answers_in_json_whatever_the_file_is() {
+    let desk = Desk::new();
+    desk.put("binary.json", b"{\xff}");
+    for (file, message) in [
+        (
+            "missing.json",
+            "cannot be read: No such file or directory (os error 2)",
+        ),
+        (
+            "binary.json",
+            "cannot be read: it is not UTF-8 text (byte 2)",
+        ),
+        ("state", "cannot be read: Is a directory (os error 21)"),
+    ] {
+        let outcome = desk.call(&["validate", "--config", file, "-o", "json"]);
+        assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(1), ""));
+        let result: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        let error = json!({"place": file, "path": "", "message": message});
+        assert_eq!(
+            result,
+            json!({"valid": false, "errors": [error], "warnings": []})
+        );
+    }
+}
+
+#[test]
+fn validate_doubts_files_of_other_names() {
+    let desk = Desk::new();
+    desk.put("config/config.yml", "log: {level: LOUD}\n");
+    let outcome = desk.call(&["validate"]);
+    assert_eq!(outcome.status, Some(0), "{outcome:?}");
+    let said = "expected config.json or config.yaml, found \"config.yml\": no file is in use\nvalid: 0 errors, 1 warning\n";
+    assert!(outcome.stdout.ends_with(said), "{outcome:?}");
+}
+
+#[test]
 fn get_prints_effective_values() {
     let desk = Desk::new();
     desk.put("c.yaml", "email: {to: [a@b.c, d@e.f], password: hunter2}\nmetrics: {gpu: {query: up}}\nnodeMonitor: {cpu: 90}\nsafety: {paused: true}\n");

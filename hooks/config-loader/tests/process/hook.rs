@@ -78,6 +78,25 @@ fn what_is_applied_is_told_once_and_so_is_its_correction() {
 }
 
 #[test]
+fn a_config_map_without_a_configuration_is_doubtful() {
+    let warnings = |data: &Value| {
+        let run = Desk::new().run(&applied(data), "2026-01-02T00:00:00Z");
+        let said = run
+            .outcome
+            .stdout
+            .contains("ConfigMap: expected config.json or config.yaml, found");
+        (
+            run.gauge("nodeguardian_config_valid"),
+            run.gauge("nodeguardian_config_warnings"),
+            said,
+        )
+    };
+    assert_eq!(warnings(&json!({})), (Some(1.0), Some(0.0), false));
+    let misnamed = json!({"config.yml": "log: {level: LOUD}", "notes": "x"});
+    assert_eq!(warnings(&misnamed), (Some(1.0), Some(1.0), true));
+}
+
+#[test]
 fn only_news_is_told() {
     let desk = Desk::new();
     let events = |text: &str, now: &str| change(&desk, text, now).events();

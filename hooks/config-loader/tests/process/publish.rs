@@ -25,7 +25,7 @@ fn k8s_prints_what_means_the_same_when_it_is_mounted() {
     desk.put("c.json", text);
     desk.put(
         "s.yaml",
-        "slack-webhook-url: https://hooks.example.com/x\nalert: {webhookSecret: s3cret}\n",
+        "slack-webhook-url: https://hooks.example.com/x\nwebhook-secret: s3cret\n",
     );
     let outcome = desk.call(&[
         "k8s", "-c", "c.json", "-s", "s.yaml", "-n", "guards", "-o", "all.yaml",
@@ -54,7 +54,7 @@ fn k8s_prints_what_means_the_same_when_it_is_mounted() {
     assert_eq!(
         objects[1]["stringData"],
         json!({
-            "email-password": "hunter2", "slack-webhook-url": "https://hooks.example.com/x", "alert-webhook-secret": "s3cret",
+            "email-password": "hunter2", "slack-webhook-url": "https://hooks.example.com/x", "webhook-secret": "s3cret",
         })
     );
     // Mounted, they are what the file was.
@@ -92,6 +92,140 @@ fn k8s_prints_what_means_the_same_when_it_is_mounted() {
         wrong.status == Some(1) && !wrong.stderr.contains("hunter2"),
         "{wrong:?}"
     );
+}
+
+#[test]
+fn k8s_takes_a_secret_as_it_is_applied() {
+    let desk = Desk::new();
+    desk.put("c.json", "{}");
+    let manifest = "\
+apiVersion: v1
+kind: Secret
+metadata: {name: nodeguardian-secrets}
+data: {email-password: aHVudGVyMgo=, webhook-secret: b2xk}
+stringData: {webhook-secret: s3cret}
+";
+    let expected = json!({"email-password": "hunter2", "webhook-secret": "s3cret"});
+    let as_json =
+        json!({"apiVersion": "v1", "kind": "Secret", "data": null, "stringData": expected});
+    let of = |file: &str| {
+        let outcome = desk.call(&["k8s", "-c", "c.json", "-s", file]);
+        assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(0), ""));
+        manifests(&outcome.stdout)[1]["stringData"].clone()
+    };
+    desk.put("s.yaml", manifest);
+    desk.put("s.json", as_json.to_string());
+    assert_eq!((of("s.yaml"), of("s.json")), (expected.clone(), expected));
+}
+
+#[test]
+fn k8s_refuses_what_are_no_secrets() {
+    let desk = Desk::new();
+    desk.put("c.json", "{}");
+    let head = "apiVersion: v1\nkind: Secret\n";
+    let manifest = |rest: &str| format!("{head}{rest}\n");
+    for (text, said) in [
+        (String::new(), "found 0 documents"),
+        ("- hunter2".to_owned(), "found a list"),
+        ("hunter2: [".to_owned(), "it cannot be parsed"),
+        (manifest("---\na: hunter2"), "found 2 documents"),
+        (
+            "kind: ConfigMap\ndata: {a: hunter2}".to_owned(),
+            "kind \"ConfigMap\"",
+        ),
+        (
+            "kind: Secret\nstringData: {a: hunter2}".to_owned(),
+            "apiVersion \"\"",
+        ),
+        (
+            "metadata: {name: hunter2}".to_owned(),
+            "\"metadata\": expected a text",
+        ),
+        (
+            "email: {password: hunter2}".to_owned(),
+            "\"email\": expected a text",
+        ),
+        (
+            "email-password: 123456".to_owned(),
+            "(a number needs quotes), found a number",
+        ),
+        (
+            "a: x\na: hunter2".to_owned(),
+            "\"a\": the key is given more than once",
+        ),
+        ("a b: hunter2".to_owned(), "\"a b\": expected a name"),
+        ("..data: hunter2".to_owned(), "\"..data\": expected a name"),
+        (
+            manifest("stringData: [hunter2]"),
+            "stringData: expected an object",
+        ),
+        (
+            manifest("stringData: {a: {b: hunter2}}"),
+            "stringData.\"a\": expected a text",
+        ),
+        (
+            manifest("data: {a: '*hunter2*'}"),
+            "data.\"a\": expected a text in base64",
+        ),
+        (
+            manifest("data: {a: /w==}"),
+            "data.\"a\": expected UTF-8 text in base64",
+        ),
+    ] {
+        desk.put("s.yaml", &text);
+        let outcome = desk.call(&["k8s", "-c", "c.json", "-s", "s.yaml"]);
+        assert_eq!(
+            (outcome.status, outcome.stdout.as_str()),
+            (Some(1), ""),
+            "{text}"
+        );
+        assert!(
+            outcome.stderr.starts_with("config-loader: s.yaml: "),
+            "{outcome:?}"
+        );
+        assert!(outcome.stderr.contains(said), "{said}: {outcome:?}");
+        assert!(!outcome.stderr.contains("123456"), "{outcome:?}");
+        let shown = outcome.stderr.contains("hunter2");
+        assert!(!shown, "{outcome:?}");
+    }
+}
+
+#[test]
+fn k8s_prefers_given_secrets_under_each_of_their_names() {
+    let desk = Desk::new();
+    desk.put(
+        "c.yaml",
+        "alert: {webhookSecret: old}\nemail: {password: kept}\n",
+    );
+    for (name, expected) in [
+        (
+            "webhook-secret",
+            json!({"webhook-secret": "new", "email-password": "kept"}),
+        ),
+        (
+            "alert-webhook-secret",
+            json!({"alert-webhook-secret": "new", "email-password": "kept"}),
+        ),
+    ] {
+        desk.put(
+            "s.json",
+            json!({name: "new", "email-password": ""}).to_string(),
+        );
+        let outcome = desk.call(&["k8s", "-c", "c.yaml", "-s", "s.json"]);
+        assert_eq!(outcome.status, Some(0), "{outcome:?}");
+        let objects = manifests(&outcome.stdout);
+        assert_eq!(objects[1]["stringData"], expected);
+        let config = objects[0]["data"]["config.yaml"].as_str().unwrap();
+        assert!(
+            !config.contains("old") && !config.contains("kept"),
+            "{config}"
+        );
+        assert_eq!(
+            outcome.stderr.matches("was moved").count(),
+            1,
+            "{outcome:?}"
+        );
+    }
 }
 
 #[test]
