@@ -385,7 +385,8 @@ fn secrets_move_out_of_the_file_and_mean_the_same() {
         text,
         format: Format::Json,
     };
-    let (public, secrets) = ng_config::edit::split_secrets(&file, &BTreeMap::new()).unwrap();
+    let (public, secrets) =
+        ng_config::edit::split_secrets(&file, &std::collections::BTreeMap::new()).unwrap();
     assert_eq!(
         public,
         "{\n  \"email\": {\"password\": \"\", \"username\": \"\"},\n  \"alert\": {\"webhookUrl\": \"\", \"webhookHeaders\": {}}\n}\n"
