@@ -153,7 +153,18 @@ struct World<'a> {
     numbers: FxHashMap<u32, usize>,
 }
 
-impl World<'_> {
+impl<'a> World<'a> {
+    /// The rule, if it is evaluated or retired now.
+    fn rule(&self, name: &str) -> Option<&'a Rule> {
+        let due = self.inputs.due.iter().map(|due| due.rule);
+        let retired = self
+            .inputs
+            .retired
+            .iter()
+            .filter_map(|retired| retired.rule);
+        due.chain(retired).find(|rule| rule.name == name)
+    }
+
     fn decision(&self, rule: &str, node: usize, event: Happening, inputs: Vec<Input>) -> Decision {
         Decision {
             at: self.inputs.now,
@@ -204,21 +215,32 @@ fn forget(history: &mut History, world: &World<'_>, plan: &mut Plan) {
         Some(node) => Presence::of(uid, nodes.uid(*node)),
         None => Presence::Absent,
     };
-    for (rule, remembered) in &mut history.rules {
-        remembered.records.retain(|name, record| {
-            let kept = same(name, &record.uid).keeps(&mut record.absent, now);
-            if !kept && record.is_active() {
+    for (name, remembered) in &mut history.rules {
+        let rule = world.rule(name);
+        remembered.records.retain(|node, record| {
+            let presence = same(node, &record.uid);
+            if presence.keeps(&mut record.absent, now) {
+                return true;
+            }
+            if record.is_active() {
+                // Whoever was told of the node is told of its end, too: that takes the rule, which is at hand when it
+                // is due. Of a node that was replaced nothing may stay, as it would count for the new one.
+                if rule.is_none() && presence.may_wait(record.absent, now) {
+                    return true;
+                }
                 plan.decisions.push(Decision {
                     at: now,
-                    rule: rule.clone(),
-                    node: name.clone(),
+                    rule: name.clone(),
+                    node: node.clone(),
                     node_uid: record.uid.clone(),
                     event: Happening::Gone,
                     guard: None,
                     inputs: Vec::new(),
                 });
+                let farewells = rule.map(|rule| notices::farewells(rule, node, record, now));
+                plan.alerts.extend(farewells.into_iter().flatten());
             }
-            kept
+            false
         });
     }
     history.ledgers.retain(|name, ledger| {
@@ -245,6 +267,14 @@ impl Presence {
             Self::Same
         } else {
             Self::Replaced
+        }
+    }
+
+    /// Whether a node that is gone may be remembered until its rule is due.
+    fn may_wait(&self, absent: Option<Time>, now: Time) -> bool {
+        match self {
+            Self::Same | Self::Replaced => false,
+            Self::Absent => absent.is_some_and(|since| now.since(since) < 2 * FORGET_AFTER),
         }
     }
 

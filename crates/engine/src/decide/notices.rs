@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::bits::Bits;
-use crate::history::History;
+use crate::history::{History, NodeRecord};
 use crate::node::Nodes;
 use crate::plan::{ActionNote, Alert, AlertKind, Happening, Plan};
 use crate::reading::{Reading, Unknown};
 use crate::rule::{Action, AlertAction, RecoveryAction, Rule, Severity, Test};
+use crate::time::Time;
 
 use super::{Act, Due, Turn, World, mutes};
 
@@ -86,6 +87,45 @@ pub(super) fn write(
                 .map(|action| alert.clone().addressed(&action)),
         );
     }
+}
+
+/// What is told at the end of a node that has left the cluster: the alerts of the recovery actions, or receivers would
+/// wait for its recovery for ever.
+pub(super) fn farewells(rule: &Rule, node: &str, record: &NodeRecord, now: Time) -> Vec<Alert> {
+    let alert = Alert {
+        kind: AlertKind::Recovery,
+        at: now,
+        rule: rule.name.clone(),
+        rule_description: rule.description.clone(),
+        severity: rule.severity,
+        node: node.to_owned(),
+        template: String::new(),
+        channels: Vec::new(),
+        since: record.triggered_at,
+        repeats: record.repeats,
+        guard: None,
+        dry_run: record.dry_run,
+        metrics: BTreeMap::new(),
+        conditions: Vec::new(),
+        actions: vec![ActionNote {
+            kind: "gone".to_owned(),
+            description: "the node has left the cluster".to_owned(),
+        }],
+        muted: record.muted,
+    };
+    let actions = rule
+        .recovery_actions
+        .iter()
+        .filter_map(|action| match action {
+            RecoveryAction::Alert(action) => Some(action),
+            RecoveryAction::RemoveTaint(_)
+            | RecoveryAction::RemoveLabel(_)
+            | RecoveryAction::RemoveAnnotation(_)
+            | RecoveryAction::Uncordon => None,
+        });
+    actions
+        .map(|action| alert.clone().addressed(action))
+        .collect()
 }
 
 /// The alert actions of the act's rule.

@@ -1,6 +1,6 @@
 //! Nodes that go, come back, are replaced, or are missing from a snapshot.
 
-use crate::decide_support::{Story, events};
+use crate::decide_support::{Story, alerts, events};
 
 const RULE: &str = "conditions: [{metric: cpuLoadRatio, operator: '>', value: 1, duration: 60s}]
 actions:
@@ -46,6 +46,42 @@ fn a_deleted_node_is_forgotten_in_the_end() {
     assert!(story.record("hot", "n1").is_none());
     assert!(story.history.ledgers.is_empty());
     assert!(story.after(30).decisions.is_empty());
+}
+
+#[test]
+fn whoever_was_told_of_a_node_is_told_when_it_is_gone() {
+    let told = RULE.replace(
+        "{type: uncordon}",
+        "{type: alert, alert: {channels: [log]}}",
+    );
+    for (is_replaced, slow) in [(false, false), (true, false), (false, true)] {
+        let mut story = Story::new(["n1", "n2"]).rule("hot", &told);
+        if slow {
+            // Evaluated often, so that the node is forgotten between two evaluations of the other rule.
+            let rule = told.clone() + "\nmonitoring: {checkInterval: 7m}";
+            story = Story::new(["n1", "n2"])
+                .rule("hot", &rule)
+                .rule("often", LABELS);
+        }
+        story.load("n1", 2.0);
+        story.repeat(if slow { 60 } else { 3 }, 30);
+        assert!(story.is_triggered("hot", "n1"), "slow: {slow}");
+        let mut heard = Vec::new();
+        if is_replaced {
+            story.node("n1").uid = "another".to_owned();
+            heard.extend(alerts(&story.after(30)));
+        } else {
+            story.cluster.nodes.remove("n1");
+            for _ in 0..45 {
+                heard.extend(alerts(&story.after(30)));
+            }
+        }
+        assert_eq!(
+            heard,
+            ["hot/n1: recovery"],
+            "replaced: {is_replaced}, slow: {slow}"
+        );
+    }
 }
 
 #[test]

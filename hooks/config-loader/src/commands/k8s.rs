@@ -102,14 +102,23 @@ fn manifests(contents: &Contents, namespace: &str) -> String {
     if contents.secrets.is_empty() {
         return map;
     }
-    // The name in quotes, too: `on` and `1e3` are names, but not texts of YAML.
     let line = |(key, secret): (&String, &Secret)| {
-        let (key, text) = (Value::from(key.as_str()), Value::from(secret.expose()));
-        format!("  {key}: {text}\n")
+        let text = Value::from(secret.expose());
+        format!("  {}: {text}\n", name_of(key))
     };
     let lines: String = contents.secrets.iter().map(line).collect();
     let secret = head("Secret", SECRET_NAME);
     format!("{map}---\n{secret}type: Opaque\nstringData:\n{lines}")
+}
+
+/// The name of a secret as a YAML key. `on` and `1e3` are names, too, and would be no texts without quotes.
+fn name_of(key: &str) -> String {
+    let is_plain = key.contains('-') && key.starts_with(|c: char| c.is_ascii_lowercase());
+    if is_plain {
+        key.to_owned()
+    } else {
+        Value::from(key).to_string()
+    }
 }
 
 /// A text as a YAML block, line by line as it is; where a block cannot say it, as a text in quotes.
@@ -160,6 +169,20 @@ mod tests {
             .as_str()
             .unwrap()
             .to_owned()
+    }
+
+    #[test]
+    fn every_name_reads_back() {
+        for (name, written) in [
+            ("email-password", "email-password"),
+            ("on", "\"on\""),
+            ("1e3", "\"1e3\""),
+            ("---", "\"---\""),
+        ] {
+            assert_eq!(name_of(name), written);
+            let read = documents(&format!("{written}: x\n"), Format::Yaml).unwrap();
+            assert_eq!(read[0].value[name], "x");
+        }
     }
 
     #[test]

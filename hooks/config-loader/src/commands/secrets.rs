@@ -76,12 +76,15 @@ impl Found {
 
     /// Of a name in both, `stringData` counts, as it does for the API server.
     fn read_manifest(&mut self, object: &Map<String, Value>) {
-        let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
-        if (text("apiVersion"), text("kind")) != ("v1", "Secret") {
+        let text = |key, absent| {
+            object
+                .get(key)
+                .map_or(absent, |it| it.as_str().unwrap_or(""))
+        };
+        let (version, kind_found) = (text("apiVersion", "v1"), text("kind", ""));
+        if (version, kind_found) != ("v1", "Secret") {
             return self.problems.push(format!(
-                "{EXPECTED}; found apiVersion {:?}, kind {:?}",
-                text("apiVersion"),
-                text("kind")
+                "{EXPECTED}; found apiVersion {version:?}, kind {kind_found:?}"
             ));
         }
         let fields: [(&str, Decode); 2] = [("data", decoded), ("stringData", plain)];

@@ -134,8 +134,8 @@ fn k8s_refuses_what_are_no_secrets() {
             "kind \"ConfigMap\"",
         ),
         (
-            "kind: Secret\nstringData: {a: hunter2}".to_owned(),
-            "apiVersion \"\"",
+            "kind: Secret\napiVersion: x/v1\nstringData: {a: hunter2}".to_owned(),
+            "apiVersion \"x/v1\"",
         ),
         (
             "metadata: {name: hunter2}".to_owned(),
