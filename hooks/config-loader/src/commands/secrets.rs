@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::files::ConfigFile;
 
-const EXPECTED: &str = "expected a Secret (apiVersion v1, with stringData or data) or an object of names and texts, \
+const EXPECTED: &str = "expected a Secret (kind Secret of v1, with stringData or data) or an object of names and texts, \
                         such as {\"email-password\": \"...\"}";
 
 /// Kubernetes takes keys of at most this many bytes.
