@@ -1,11 +1,12 @@
 //! Controller, recovery-manager and delivery at the same time: threads on one state directory and one simulated API,
 //! with snapshots of different ages and writes that get lost. What comes of it is compared with the controller alone.
 //!
-//! Time is virtual; within a round the threads run free. A few hundred rounds, thousands with `NODEGUARDIAN_LONG`.
+//! Time is virtual; within a round the threads run free, but what they write arrives in the order in which the runs
+//! began: a write that comes after a later one of the same key passes for someone else's. A few hundred rounds, thousands with `NODEGUARDIAN_LONG`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
-use std::sync::{Barrier, Mutex};
+use std::sync::{Barrier, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use ng_config::Config;
@@ -101,6 +102,8 @@ struct Api {
     world: World,
     /// When the next run begins: each takes a millisecond.
     clock: Time,
+    /// Runs whose writes have not arrived, by when they began.
+    under_way: BTreeSet<Time>,
     snapshots: VecDeque<Vec<u8>>,
     /// Snapshots that are no longer kept.
     dropped: usize,
@@ -123,6 +126,7 @@ impl Api {
         Self {
             world,
             clock: scenario.start,
+            under_way: BTreeSet::new(),
             snapshots: VecDeque::new(),
             dropped: 0,
             dice: Dice(77),
@@ -140,6 +144,7 @@ impl Api {
     fn snapshot(&mut self, last: &mut usize) -> (Vec<u8>, Time) {
         const KEPT: usize = 8;
         self.clock = self.clock.plus(Duration::from_millis(1));
+        self.under_way.insert(self.clock);
         self.snapshots
             .push_back(snapshot::contexts(&mut self.world));
         if self.snapshots.len() > KEPT {
@@ -240,6 +245,7 @@ struct Stage<'a> {
     config: Config,
     state: &'a Path,
     api: Mutex<Api>,
+    arrived: Condvar,
     rounds: usize,
     /// Why a run failed: then all threads end with their round, or the others would wait for ever.
     failure: Mutex<Option<String>>,
@@ -271,6 +277,8 @@ impl Stage<'_> {
             Ok(outcome) => outcome,
             Err(error) => {
                 *self.failure.lock().unwrap() = Some(format!("{hook}: {error:#}"));
+                self.api.lock().unwrap().under_way.remove(&now);
+                self.arrived.notify_all();
                 return;
             }
         };
@@ -279,7 +287,12 @@ impl Stage<'_> {
         } else {
             Stillness::NotYet
         };
-        self.api.lock().unwrap().take(hook, &outcome, still);
+        let api = self.api.lock().unwrap();
+        let is_early = |api: &mut Api| api.under_way.first() != Some(&now);
+        let mut api = self.arrived.wait_while(api, is_early).unwrap();
+        api.take(hook, &outcome, still);
+        api.under_way.remove(&now);
+        self.arrived.notify_all();
     }
 
     /// Sends what is in the outbox; gives the alerts that are out.
@@ -339,6 +352,7 @@ fn play(scenario: &Scenario, rounds: usize, cast: Cast) -> (Api, Vec<i64>) {
         config: checked_config(&scenario.config).unwrap(),
         state: folder.path(),
         api: Mutex::new(Api::new(scenario)),
+        arrived: Condvar::new(),
         rounds,
         failure: Mutex::new(None),
     };
