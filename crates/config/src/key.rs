@@ -7,6 +7,8 @@ pub(crate) struct Key {
     pub(crate) doc: &'static str,
     pub(crate) env: Option<(&'static str, Part)>,
     pub(crate) secret_file: Option<&'static str>,
+    /// Another spelling that the file may use.
+    pub(crate) alias: Option<&'static str>,
     pub(crate) blank_is_value: bool,
 }
 
@@ -26,6 +28,7 @@ pub(crate) const fn key(name: &'static str, doc: &'static str) -> Key {
         doc,
         env: None,
         secret_file: None,
+        alias: None,
         blank_is_value: false,
     }
 }
@@ -40,6 +43,12 @@ impl Key {
     /// A name for its Secret file besides section and key in kebab case.
     pub(crate) const fn secret_file(mut self, name: &'static str) -> Self {
         self.secret_file = Some(name);
+        self
+    }
+
+    /// Another spelling of the key in the file.
+    pub(crate) const fn alias(mut self, name: &'static str) -> Self {
+        self.alias = Some(name);
         self
     }
 
@@ -68,17 +77,20 @@ impl Part {
 
 /// The name of the Secret file of a setting: section and key, `email`, `smtpServer` as `email-smtp-server`; a run of capitals is one word.
 pub(crate) fn kebab(section: &str, key: &str) -> String {
-    let mut name = section.to_owned();
-    let mut previous_is_upper = true;
-    if !section.is_empty() {
-        name.push('-');
-    }
-    for c in key.chars() {
-        if c.is_ascii_uppercase() && !previous_is_upper {
+    let parts = section.split('.').chain([key]);
+    let mut name = String::new();
+    for part in parts.filter(|part| !part.is_empty()) {
+        if !name.is_empty() {
             name.push('-');
         }
-        previous_is_upper = c.is_ascii_uppercase();
-        name.push(c.to_ascii_lowercase());
+        let mut previous_is_upper = true;
+        for c in part.chars() {
+            if c.is_ascii_uppercase() && !previous_is_upper {
+                name.push('-');
+            }
+            previous_is_upper = c.is_ascii_uppercase();
+            name.push(c.to_ascii_lowercase());
+        }
     }
     name
 }
@@ -94,6 +106,11 @@ mod tests {
             ("slack", "webhookUrl", "slack-webhook-url"),
             ("email", "useTLS", "email-use-tls"),
             ("", "clusterName", "cluster-name"),
+            (
+                "nodeMonitor.slack",
+                "webhookURL",
+                "node-monitor-slack-webhook-url",
+            ),
         ] {
             assert_eq!(kebab(section, key), name);
         }

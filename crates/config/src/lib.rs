@@ -26,6 +26,7 @@ mod issue;
 mod key;
 mod load;
 mod model;
+mod monitor;
 mod names;
 mod reader;
 mod resolve;
@@ -53,6 +54,7 @@ pub use model::{
     Alert, Channels, Config, Email, Log, Metric, MetricsServer, Monitoring, Node, Pagerduty,
     Prometheus, Safety, SignedWebhook, Telegram,
 };
+pub use monitor::{Levels, NodeMonitor, Receivers, Retention, Thresholds};
 pub use names::{
     ChatId, EmailAddress, Host, LabelPrefix, MetricName, NameError, NamespaceName, Port,
     QualifiedName,

@@ -16,6 +16,18 @@ use crate::tree::{Format, Node};
 /// The name of the kept file in the state directory.
 pub const LAST_VALID: &str = "config.last-valid.json";
 
+/// The kept file of the node monitor.
+const LAST_VALID_MONITOR: &str = "node-monitor.last-valid.json";
+
+/// The node monitor's own file in the mounted `ConfigMap`.
+const MONITOR_FILE: &str = "node-monitor.yaml";
+
+/// Where the former stand-alone monitor had its file.
+const FORMER_MONITOR_FILE: &str = "/etc/node-monitor/config.yaml";
+
+/// The variable that names another place for it.
+const MONITOR_VARIABLE: &str = "NODE_MONITOR_CONFIG";
+
 /// A `ConfigMap` or Secret holds at most this many bytes, so no file of ours is larger.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
@@ -100,10 +112,12 @@ pub fn load(sources: &Sources) -> Loaded {
 /// its correction at once.
 pub fn load_applied(sources: &Sources, data: &BTreeMap<String, String>) -> Loaded {
     let mut applied = Mounted::default();
-    applied.take_config(|name| match data.get(name) {
+    let text = |name: &str| match data.get(name) {
         Some(text) => Ok(text.clone()),
         None => Err(io::ErrorKind::NotFound.into()),
-    });
+    };
+    applied.take_config(text);
+    applied.take_monitor(text, sources);
     applied.doubt_if_none("ConfigMap", data.keys().cloned());
     applied.read_secrets(&sources.secrets_dir);
     load_and_keep(sources, applied)
@@ -112,12 +126,19 @@ pub fn load_applied(sources: &Sources, data: &BTreeMap<String, String>) -> Loade
 fn load_and_keep(sources: &Sources, mut mounted: Mounted) -> Loaded {
     let resolution = mounted.resolve(sources);
     let mut warnings = std::mem::take(&mut mounted.warnings);
-    if mounted.file_errors.is_empty() && !concerns_file(&resolution, mounted.name()) {
-        let kept = keep(&sources.state_dir, &mounted.to_keep());
-        warnings.extend(
-            kept.err()
-                .map(|error| state_issue(&format!("cannot be kept: {error}"))),
-        );
+    let wrong = mounted.wrong(&resolution);
+    let monitor = mounted.monitor.as_ref().map(Text::to_keep);
+    let to_keep = [
+        (LAST_VALID, wrong.main, Some(mounted.to_keep())),
+        (LAST_VALID_MONITOR, wrong.monitor, monitor),
+    ];
+    for (name, wrong, text) in to_keep {
+        let kept = text
+            .filter(|_| !wrong)
+            .map(|text| keep(&sources.state_dir, name, &text));
+        if let Some(Err(error)) = kept {
+            warnings.push(state_issue(name, &format!("cannot be kept: {error}")));
+        }
     }
     choose(sources, mounted, resolution, warnings)
 }
@@ -133,14 +154,13 @@ pub fn inspect(sources: &Sources) -> Loaded {
 /// Takes the resolution of what is mounted, or finds a stand-in if it is invalid.
 fn choose(
     sources: &Sources,
-    mounted: Mounted,
+    mut mounted: Mounted,
     resolution: Resolution,
     mut warnings: Vec<Issue>,
 ) -> Loaded {
-    let file_is_wrong =
-        !mounted.file_errors.is_empty() || concerns_file(&resolution, mounted.name());
-    let mut errors = mounted.file_errors;
-    errors.extend(mounted.secret_errors);
+    let wrong = mounted.wrong(&resolution);
+    let mut errors = std::mem::take(&mut mounted.file_errors);
+    errors.append(&mut mounted.secret_errors);
     let Resolution {
         config,
         entries,
@@ -157,11 +177,11 @@ fn choose(
             entries,
         };
     }
-    let (config, entries, used) = if file_is_wrong {
-        let stand_in = last_valid(sources, &mounted.secrets, &mut warnings);
-        (stand_in.0.config, stand_in.0.entries, stand_in.1)
-    } else {
+    let (config, entries, used) = if wrong == Wrong::default() {
         (config, entries, Used::LastValid)
+    } else {
+        let stand_in = last_valid(sources, &mounted, wrong, &mut warnings);
+        (stand_in.0.config, stand_in.0.entries, stand_in.1)
     };
     Loaded {
         config,
@@ -171,44 +191,119 @@ fn choose(
     }
 }
 
-/// The kept file combined with the other layers, or these alone.
+/// The kept file in the place of each one that is wrong, combined with the other layers, or these alone.
 fn last_valid(
     sources: &Sources,
-    secrets: &BTreeMap<String, Secret>,
+    mounted: &Mounted,
+    wrong: Wrong,
     warnings: &mut Vec<Issue>,
 ) -> (Resolution, Used) {
-    let layers = Inputs {
-        file: None,
-        secrets,
-        env: &sources.env,
-    };
-    let text = match read_file(&sources.state_dir.join(LAST_VALID)) {
-        Ok(text) => text,
-        Err(error) => {
-            if error.kind() != io::ErrorKind::NotFound {
-                warnings.push(state_issue(&format!("cannot be read: {error}")));
-            }
-            return (resolve(&layers), Used::Defaults);
+    let mut stand_in = |name, wrong, mounted: &Option<Text>| {
+        if wrong {
+            kept(sources, name, warnings)
+        } else {
+            mounted.clone()
         }
     };
-    let file = File {
-        name: LAST_VALID,
-        text: &text,
-        format: Format::Json,
+    let mut file = stand_in(LAST_VALID, wrong.main, &mounted.file);
+    let mut monitor = stand_in(LAST_VALID_MONITOR, wrong.monitor, &mounted.monitor);
+    let mut used = if (wrong.main && file.is_none()) || (wrong.monitor && monitor.is_none()) {
+        Used::Defaults
+    } else {
+        Used::LastValid
     };
-    let resolution = resolve(&Inputs {
-        file: Some(file),
-        ..layers
-    });
-    if !concerns_file(&resolution, Some(LAST_VALID)) {
-        return (resolution, Used::LastValid);
+    loop {
+        let resolution = resolve(&Inputs {
+            file: file.as_ref().map(Text::file),
+            monitor: monitor.as_ref().map(Text::file),
+            secrets: &mounted.secrets,
+            env: &sources.env,
+        });
+        let mut again = false;
+        for text in [&mut file, &mut monitor] {
+            let outdated = text
+                .take_if(|text| text.kept && concerns_file(&resolution, Some(text.name.as_str())));
+            if let Some(outdated) = outdated {
+                let issue = state_issue(&outdated.name, "is no longer valid and is not used");
+                warnings.push(issue);
+                used = Used::Defaults;
+                again = true;
+            }
+        }
+        if !again {
+            return (resolution, used);
+        }
     }
-    warnings.push(state_issue("is no longer valid and is not used"));
-    (resolve(&layers), Used::Defaults)
 }
 
-fn state_issue(detail: &str) -> Issue {
-    Issue::new(LAST_VALID, "", detail)
+/// A file that was kept when it was valid.
+fn kept(sources: &Sources, name: &str, warnings: &mut Vec<Issue>) -> Option<Text> {
+    match read_file(&sources.state_dir.join(name)) {
+        Ok(text) => Some(Text {
+            name: name.to_owned(),
+            format: Format::Json,
+            content: text,
+            kept: true,
+        }),
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                warnings.push(state_issue(name, &format!("cannot be read: {error}")));
+            }
+            None
+        }
+    }
+}
+
+fn state_issue(name: &str, detail: &str) -> Issue {
+    Issue::new(name, "", detail)
+}
+
+/// Which of the two files are wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Wrong {
+    main: bool,
+    monitor: bool,
+}
+
+/// A file that was read.
+#[derive(Clone)]
+struct Text {
+    /// For messages: a path, or the name in the mounted folder.
+    name: String,
+    format: Format,
+    content: String,
+    /// Whether it is a copy that we kept.
+    kept: bool,
+}
+
+impl Text {
+    fn mounted(name: &str, format: Format, content: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            format,
+            content,
+            kept: false,
+        }
+    }
+
+    fn file(&self) -> File<'_> {
+        File {
+            name: &self.name,
+            text: &self.content,
+            format: self.format,
+        }
+    }
+
+    /// JSON as it stands, YAML as the JSON of the same value.
+    fn to_keep(&self) -> String {
+        match self.format {
+            Format::Json => self.content.clone(),
+            Format::Yaml => parse(&self.file()).map_or_else(
+                |_| "{}".to_owned(),
+                |map| Node::Map(map).to_json().to_string(),
+            ),
+        }
+    }
 }
 
 /// Whether an error is the file's own, and not one of a variable or Secret file.
@@ -222,9 +317,13 @@ fn concerns_file(resolution: &Resolution, name: Option<&str>) -> bool {
 /// What is mounted, as texts.
 #[derive(Default)]
 struct Mounted {
-    file: Option<(&'static str, Format, String)>,
+    file: Option<Text>,
+    /// The node monitor's own file.
+    monitor: Option<Text>,
     secrets: BTreeMap<String, Secret>,
     file_errors: Vec<Issue>,
+    /// Which of the files is there and cannot be read.
+    unreadable: Wrong,
     secret_errors: Vec<Issue>,
     warnings: Vec<Issue>,
 }
@@ -232,27 +331,54 @@ struct Mounted {
 impl Mounted {
     fn read(sources: &Sources) -> Self {
         let mut mounted = Mounted::default();
-        mounted.take_config(|name| read_file(&sources.config_dir.join(name)));
+        let read = |name: &str| read_file(&sources.config_dir.join(name));
+        mounted.take_config(read);
+        mounted.take_monitor(read, sources);
         mounted.doubt_if_none(sources.config_dir.display(), visible(&sources.config_dir));
         mounted.read_secrets(&sources.secrets_dir);
         mounted
     }
 
-    fn name(&self) -> Option<&'static str> {
-        self.file.as_ref().map(|(name, _, _)| *name)
+    /// Which of the files cannot be used as they are.
+    fn wrong(&self, resolution: &Resolution) -> Wrong {
+        let concerned = |text: &Option<Text>| {
+            let name = text.as_ref().map(|text| text.name.as_str());
+            concerns_file(resolution, name)
+        };
+        Wrong {
+            main: self.unreadable.main || concerned(&self.file),
+            monitor: self.unreadable.monitor || concerned(&self.monitor),
+        }
     }
 
     fn resolve(&self, sources: &Sources) -> Resolution {
-        let file = self.file.as_ref().map(|(name, format, text)| File {
-            name,
-            text,
-            format: *format,
-        });
         resolve(&Inputs {
-            file,
+            file: self.file.as_ref().map(Text::file),
+            monitor: self.monitor.as_ref().map(Text::file),
             secrets: &self.secrets,
             env: &sources.env,
         })
+    }
+
+    /// The node monitor's own file: the mounted one, else the one where the former monitor had it.
+    fn take_monitor(&mut self, mounted: impl Fn(&str) -> io::Result<String>, sources: &Sources) {
+        let former = sources.env.get(MONITOR_VARIABLE).map(String::as_str);
+        let former = former.unwrap_or(FORMER_MONITOR_FILE);
+        let is_there = |result: &io::Result<String>| !result.as_ref().is_err_and(is_missing);
+        let candidates = [
+            (MONITOR_FILE, mounted(MONITOR_FILE)),
+            (former, read_file(Path::new(former))),
+        ];
+        let found = candidates.into_iter().find(|(_, result)| is_there(result));
+        let Some((name, result)) = found else { return };
+        match result {
+            Ok(text) => self.monitor = Some(Text::mounted(name, Format::Yaml, text)),
+            Err(error) => {
+                self.unreadable.monitor = true;
+                let detail = format!("cannot be read: {error}");
+                self.file_errors.push(Issue::new(name, "", detail));
+            }
+        }
     }
 
     /// The first file found; a missing one is not an error, an unreadable one is.
@@ -260,7 +386,7 @@ impl Mounted {
         let mut found: Option<&str> = None;
         for (name, format) in FILES {
             if let Some(first) = found {
-                if !read(name).is_err_and(|error| is_missing(&error)) {
+                if !read(name).as_ref().is_err_and(is_missing) {
                     self.warnings.push(Issue::new(
                         name,
                         "",
@@ -270,9 +396,10 @@ impl Mounted {
                 continue;
             }
             match read(name) {
-                Ok(text) => self.file = Some((name, format, text)),
+                Ok(text) => self.file = Some(Text::mounted(name, format, text)),
                 Err(error) if is_missing(&error) => continue,
                 Err(error) => {
+                    self.unreadable.main = true;
                     let detail = format!("cannot be read: {error}");
                     self.file_errors.push(Issue::new(name, "", detail));
                 }
@@ -284,10 +411,11 @@ impl Mounted {
     /// Warns where something is there, but none of it is the configuration: a slip of the pen in the name of the file.
     /// Nothing at all is a first start.
     fn doubt_if_none(&mut self, place: impl Display, names: impl IntoIterator<Item = String>) {
-        if self.file.is_some() || !self.file_errors.is_empty() {
+        if self.file.is_some() || self.unreadable.main {
             return;
         }
-        let mut names: Vec<String> = names.into_iter().map(|name| format!("{name:?}")).collect();
+        let others = names.into_iter().filter(|name| name != MONITOR_FILE);
+        let mut names: Vec<String> = others.map(|name| format!("{name:?}")).collect();
         if names.is_empty() {
             return;
         }
@@ -341,23 +469,10 @@ impl Mounted {
         }
     }
 
-    /// The text to keep: JSON as it stands, YAML as the JSON of the same value, nothing as an empty object.
+    /// The text to keep; nothing at all as an empty object.
     fn to_keep(&self) -> String {
-        match &self.file {
-            None => "{}".to_owned(),
-            Some((_, Format::Json, text)) => text.clone(),
-            Some((name, Format::Yaml, text)) => {
-                let file = File {
-                    name,
-                    text,
-                    format: Format::Yaml,
-                };
-                parse(&file).map_or_else(
-                    |_| "{}".to_owned(),
-                    |map| Node::Map(map).to_json().to_string(),
-                )
-            }
-        }
+        let text = self.file.as_ref().map(Text::to_keep);
+        text.unwrap_or_else(|| "{}".to_owned())
     }
 }
 
@@ -410,13 +525,13 @@ pub fn read_text(source: impl io::Read) -> io::Result<String> {
 ///
 /// Nothing is forced to disk: after a power loss the mounted file is there to be read again. Only we may read it,
 /// because an older configuration may hold a password.
-fn keep(state_dir: &Path, text: &str) -> io::Result<()> {
-    let path = state_dir.join(LAST_VALID);
+fn keep(state_dir: &Path, name: &str, text: &str) -> io::Result<()> {
+    let path = state_dir.join(name);
     if read_file(&path).is_ok_and(|kept| kept == text) {
         return Ok(());
     }
     fs::create_dir_all(state_dir)?;
-    let temporary = state_dir.join(format!(".{LAST_VALID}.{}", std::process::id()));
+    let temporary = state_dir.join(format!(".{name}.{}", std::process::id()));
     // One of a run that was killed and had our number.
     if let Err(error) = fs::remove_file(&temporary)
         && error.kind() != io::ErrorKind::NotFound

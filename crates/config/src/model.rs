@@ -9,6 +9,7 @@ use crate::choice::{
     ChannelKind, Language, LogFormat, LogLevel, LogOutput, MaxNodes, SmtpTls, TaintEffect,
 };
 use crate::header::HeaderName;
+use crate::monitor::NodeMonitor;
 use crate::names::{
     ChatId, EmailAddress, Host, LabelPrefix, MetricName, NamespaceName, Port, QualifiedName,
 };
@@ -41,8 +42,8 @@ pub struct Config {
     pub metrics: BTreeMap<MetricName, Metric>,
     /// Limits to what is done to the cluster.
     pub safety: Safety,
-    /// The settings of the node monitor as they stand in the file; the monitor checks them itself.
-    pub node_monitor: serde_json::Value,
+    /// The node monitor.
+    pub node_monitor: NodeMonitor,
 }
 
 /// How mail is sent.

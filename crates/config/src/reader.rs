@@ -20,6 +20,10 @@ type EnvText = (&'static str, String);
 pub(crate) struct Reader<'a> {
     inputs: &'a Inputs<'a>,
     root: &'a Map<'a>,
+    /// The node monitor's own file.
+    monitor: Option<&'a Map<'a>>,
+    /// Its name, while settings are read from it.
+    own_file: Option<&'a str>,
     /// The paths read so far, as section and key.
     known: Vec<(&'static str, &'static str)>,
     known_files: Vec<Cow<'static, str>>,
@@ -31,9 +35,19 @@ struct Findings {
     entries: Vec<Entry>,
     errors: Vec<Issue>,
     warnings: Vec<Issue>,
-    /// Keys of the file nobody read: section, key.
-    unknown: Vec<(&'static str, String)>,
+    /// Keys of a file nobody read.
+    unknown: Vec<Unknown>,
 }
+
+/// A key that nobody read.
+struct Unknown {
+    file: String,
+    section: &'static str,
+    key: String,
+}
+
+/// The section of the node monitor.
+const MONITOR: &str = "nodeMonitor";
 
 /// Reads the settings of one section.
 pub(crate) struct Section<'r, 'a> {
@@ -43,10 +57,16 @@ pub(crate) struct Section<'r, 'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(inputs: &'a Inputs<'a>, root: &'a Map<'a>) -> Self {
+    pub(crate) fn new(
+        inputs: &'a Inputs<'a>,
+        root: &'a Map<'a>,
+        monitor: Option<&'a Map<'a>>,
+    ) -> Self {
         Reader {
             inputs,
             root,
+            monitor,
+            own_file: None,
             known: Vec::new(),
             known_files: Vec::new(),
             out: Findings::default(),
@@ -54,16 +74,25 @@ impl<'a> Reader<'a> {
     }
 
     fn file_name(&self) -> &'a str {
-        self.inputs.file.as_ref().map_or("", |file| file.name)
+        let main = || self.inputs.file.as_ref().map_or("", |file| file.name);
+        self.own_file.unwrap_or_else(main)
+    }
+
+    /// A path as it stands in the file that is being read: the monitor's own file has no section around it.
+    fn in_file(&self, path: String) -> String {
+        if self.own_file.is_none() {
+            return path;
+        }
+        in_own_file(path)
     }
 
     pub(crate) fn error(&mut self, path: impl Into<String>, detail: impl Into<String>) {
-        let issue = Issue::new(self.file_name(), path, detail);
+        let issue = Issue::new(self.file_name(), self.in_file(path.into()), detail);
         self.out.errors.push(issue);
     }
 
     fn warn(&mut self, path: impl Into<String>, detail: impl Into<String>) {
-        let issue = Issue::new(self.file_name(), path, detail);
+        let issue = Issue::new(self.file_name(), self.in_file(path.into()), detail);
         self.out.warnings.push(issue);
     }
 
@@ -115,6 +144,15 @@ impl<'a> Reader<'a> {
         read: impl FnOnce(&mut Section<'_, 'a>) -> T,
     ) -> T {
         let map = self.object(name);
+        self.read_map(name, map, read)
+    }
+
+    fn read_map<T>(
+        &mut self,
+        name: &'static str,
+        map: Option<&'a Map<'a>>,
+        read: impl FnOnce(&mut Section<'_, 'a>) -> T,
+    ) -> T {
         let first = self.known.len();
         let value = read(&mut Section {
             reader: self,
@@ -122,10 +160,39 @@ impl<'a> Reader<'a> {
             map,
         });
         for key in map.into_iter().flat_map(Map::keys) {
-            if !self.known[first..].iter().any(|(_, known)| *known == key) {
-                self.out.unknown.push((name, key.to_owned()));
+            let known = &self.known[first..];
+            if !known
+                .iter()
+                .any(|(section, known)| *section == name && *known == key)
+            {
+                self.out.unknown.push(Unknown {
+                    file: self.file_name().to_owned(),
+                    section: name,
+                    key: key.to_owned(),
+                });
             }
         }
+        value
+    }
+
+    /// Reads the settings of the node monitor: of its section, or else of its own file.
+    pub(crate) fn monitor<T>(&mut self, read: impl FnOnce(&mut Section<'_, 'a>) -> T) -> T {
+        let section = self.object(MONITOR).filter(|map| !map.0.is_empty());
+        let map = section.or(self.monitor);
+        if let (Some(_), Some(file)) = (section, self.inputs.monitor) {
+            let detail = format!(
+                "not used, because there is {MONITOR} in {}",
+                self.file_name()
+            );
+            self.out.warnings.push(Issue::new(file.name, "", detail));
+        } else {
+            self.own_file = self.inputs.monitor.map(|file| file.name);
+        }
+        if let Some(map) = map.filter(|_| self.own_file.is_some()) {
+            self.note_duplicates("", map);
+        }
+        let value = self.read_map(MONITOR, map, read);
+        self.own_file = None;
         value
     }
 
@@ -163,12 +230,23 @@ impl<'a> Reader<'a> {
         self.note_duplicates("", self.root);
         for key in self.root.keys() {
             if key != "$schema" && !self.known.contains(&("", key)) {
-                self.out.unknown.push(("", key.to_owned()));
+                self.out.unknown.push(Unknown {
+                    file: self.file_name().to_owned(),
+                    section: "",
+                    key: key.to_owned(),
+                });
             }
         }
-        for (section, key) in std::mem::take(&mut self.out.unknown) {
-            let detail = unknown_key(self.meant(section, &key).as_deref());
-            self.warn(join(section, &key), detail);
+        let own = self.inputs.monitor.map(|file| file.name);
+        for Unknown { file, section, key } in std::mem::take(&mut self.out.unknown) {
+            let meant = self.meant(section, &key);
+            let (path, meant) = if own == Some(file.as_str()) {
+                (in_own_file(join(section, &key)), meant.map(in_own_file))
+            } else {
+                (join(section, &key), meant)
+            };
+            let issue = Issue::new(file, path, unknown_key(meant.as_deref()));
+            self.out.warnings.push(issue);
         }
         for name in self.inputs.secrets.keys() {
             if !self.known_files.iter().any(|known| known == name) {
@@ -215,6 +293,14 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A path of the node monitor's settings as it stands in its own file.
+fn in_own_file(path: String) -> String {
+    let inner = path
+        .strip_prefix(MONITOR)
+        .map(|rest| rest.trim_start_matches('.').to_owned());
+    inner.unwrap_or(path)
+}
+
 fn unknown_key(meant: Option<&str>) -> String {
     match meant {
         Some(name) => format!("unknown key, did you mean \"{name}\"?"),
@@ -230,12 +316,45 @@ fn join(section: &str, key: &str) -> String {
     }
 }
 
-impl Section<'_, '_> {
+impl<'a> Section<'_, 'a> {
+    /// The name of the file of its own that the settings are read from.
+    pub(crate) fn own_file(&self) -> Option<&'a str> {
+        self.map.and(self.reader.own_file)
+    }
+
+    /// Says that a setting of this section is wrong in a way that only shows beside another one.
+    pub(crate) fn error(&mut self, key: &str, detail: String) {
+        self.reader.error(join(self.name, key), detail);
+    }
+
+    /// Reads a section within this one; `name` is its whole path.
+    pub(crate) fn section<T>(
+        &mut self,
+        key: &'static str,
+        name: &'static str,
+        read: impl FnOnce(&mut Section<'_, 'a>) -> T,
+    ) -> T {
+        self.reader.known.push((self.name, key));
+        let map = match self.map.and_then(|map| map.get(key)) {
+            None | Some(Node::Null) => None,
+            Some(Node::Map(map)) => Some(map),
+            Some(other) => {
+                let detail = format!("expected an object, found {}", other.kind());
+                self.reader.error(name, detail);
+                None
+            }
+        };
+        if let Some(map) = map {
+            self.reader.note_duplicates(name, map);
+        }
+        self.reader.read_map(name, map, read)
+    }
+
     /// Whether a layer above the environment sets a key.
     pub(crate) fn is_set(&self, key: Key) -> bool {
         let in_file = self
             .map
-            .and_then(|map| map.get(key.name))
+            .and_then(|map| in_map(map, key))
             .is_some_and(|node| !is_blank(node));
         in_file
             || self
@@ -268,6 +387,8 @@ impl Section<'_, '_> {
             value.show()
         };
         self.reader.known.push((self.name, key.name));
+        let alias = key.alias.map(|alias| (self.name, alias));
+        self.reader.known.extend(alias);
         self.reader.known_files.extend(names);
         let path = join(self.name, key.name);
         self.reader.record(Entry {
@@ -336,7 +457,7 @@ impl Section<'_, '_> {
     }
 
     fn by_file<T: Setting>(&mut self, key: Key, env_is_set: bool) -> Option<(T, Origin)> {
-        let node = self.map?.get(key.name)?;
+        let node = in_map(self.map?, key)?;
         let blank = match node {
             Node::Null => true,
             Node::Text(text) => text.is_empty() && T::BLANK_IS_UNSET && !key.blank_is_value,
@@ -384,11 +505,20 @@ impl Section<'_, '_> {
     fn note_wrong<T: Setting>(&mut self, key: Key, origin: &Origin, wrongs: Vec<Wrong>) {
         let hidden = T::SECRET || matches!(origin, Origin::Secret(_));
         for wrong in wrongs {
-            let path = format!("{}{}", join(self.name, key.name), wrong.at);
+            let mut path = format!("{}{}", join(self.name, key.name), wrong.at);
+            if matches!(origin, Origin::File(_)) {
+                path = self.reader.in_file(path);
+            }
             let issue = Issue::new(origin, path, wrong.describe(hidden));
             self.reader.out.errors.push(issue);
         }
     }
+}
+
+/// The value of a key, under either of its names.
+fn in_map<'m, 'a>(map: &'m Map<'a>, key: Key) -> Option<&'m Node<'a>> {
+    map.get(key.name)
+        .or_else(|| key.alias.and_then(|alias| map.get(alias)))
 }
 
 /// Reads the text of a Secret file. Blanks and line ends around it are left out where the value cannot have them, as

@@ -26,6 +26,8 @@ pub struct File<'a> {
 pub struct Inputs<'a> {
     /// The configuration file; without one the layers below hold.
     pub file: Option<File<'a>>,
+    /// The node monitor's own file, in the form of the former stand-alone monitor.
+    pub monitor: Option<File<'a>>,
     /// The Secret's files by name, line ends at their ends removed.
     pub secrets: &'a BTreeMap<String, Secret>,
     /// The environment.
@@ -38,6 +40,7 @@ impl Default for Inputs<'_> {
         static ENV: BTreeMap<String, String> = BTreeMap::new();
         Inputs {
             file: None,
+            monitor: None,
             secrets: &SECRETS,
             env: &ENV,
         }
@@ -49,6 +52,7 @@ impl fmt::Debug for Inputs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inputs")
             .field("file", &self.file.map(|file| file.name))
+            .field("monitor", &self.monitor.map(|file| file.name))
             .field("secrets", &self.secrets.keys())
             .field("env", &self.env.keys())
             .finish()
@@ -71,16 +75,19 @@ pub struct Resolution {
 
 /// Checks and combines all layers; every mistake is found at once.
 pub fn resolve(inputs: &Inputs<'_>) -> Resolution {
-    let parsed = inputs.file.map_or(Ok(Map::default()), |file| parse(&file));
-    let (root, syntax_error) = match parsed {
-        Ok(root) => (root, None),
-        Err(issue) => (Map::default(), Some(issue)),
-    };
-    let mut reader = Reader::new(inputs, &root);
+    let mut syntax_errors = Vec::new();
+    let root = parsed(inputs.file, &mut syntax_errors).unwrap_or_default();
+    let monitor = parsed(inputs.monitor, &mut syntax_errors);
+    let mut reader = Reader::new(inputs, &root, monitor.as_ref());
     let config = sections::read(&mut reader);
     let mut resolution = reader.finish(config);
-    resolution.errors.splice(0..0, syntax_error);
+    resolution.errors.splice(0..0, syntax_errors);
     resolution
+}
+
+/// The document of a file, if there is one and it can be read.
+fn parsed<'a>(file: Option<File<'a>>, errors: &mut Vec<Issue>) -> Option<Map<'a>> {
+    parse(&file?).map_err(|issue| errors.push(issue)).ok()
 }
 
 /// The document of a file, which must be an object; an empty YAML document is one without keys.

@@ -13,17 +13,7 @@ pub fn schema() -> Value {
         let mut setting = (entry.schema)();
         setting["description"] = entry.doc.into();
         setting["default"] = entry.value.clone();
-        match entry.path.split_once('.') {
-            Some((section, key)) => {
-                let section = properties
-                    .entry(section)
-                    .or_insert_with(|| object(&json!({})));
-                section["properties"][key] = setting;
-            }
-            None => {
-                properties.insert(entry.path.clone(), setting);
-            }
-        }
+        put(&mut properties, &entry.path, setting);
     }
     let metric = json!({"type": "object", "required": ["query"], "properties": {"query": {"type": "string", "pattern": "\\S"}}});
     properties.insert(
@@ -36,10 +26,6 @@ pub fn schema() -> Value {
         }),
     );
     properties.insert(
-        "nodeMonitor".to_owned(),
-        json!({"type": "object", "description": "Settings of the node monitor"}),
-    );
-    properties.insert(
         "python".to_owned(),
         json!({"description": "Accepted and ignored", "deprecated": true}),
     );
@@ -47,6 +33,20 @@ pub fn schema() -> Value {
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     schema["title"] = "NodeGuardian configuration".into();
     schema
+}
+
+/// Puts a setting at its path; a section is an object, and may hold others.
+fn put(properties: &mut Map<String, Value>, path: &str, setting: Value) {
+    let Some((section, rest)) = path.split_once('.') else {
+        properties.insert(path.to_owned(), setting);
+        return;
+    };
+    let section = properties
+        .entry(section)
+        .or_insert_with(|| object(&json!({})));
+    if let Some(inner) = section["properties"].as_object_mut() {
+        put(inner, rest, setting);
+    }
 }
 
 fn object(properties: &Value) -> Value {

@@ -17,6 +17,7 @@ use crate::model::{
     Alert, Channels, Config, Email, Log, Metric, MetricsServer, Monitoring, Node, Pagerduty,
     Prometheus, Safety, SignedWebhook, Telegram,
 };
+use crate::monitor;
 use crate::names::{MetricName, Port};
 use crate::reader::{Reader, Section};
 use crate::secret::{Secret, SecretUrl};
@@ -24,29 +25,36 @@ use crate::setting::Setting;
 use crate::size::ByteSize;
 use crate::text::Positive;
 use crate::tree;
+use crate::url::HttpUrl;
 
 pub(crate) fn read(reader: &mut Reader<'_>) -> Config {
+    // Former settings of the Python version, accepted and ignored.
+    reader.raw("python");
+    let cluster_name = reader.top(|top| {
+        let key = key("clusterName", "The name of the cluster in alerts");
+        top.read(key, None)
+    });
+    let namespace = reader.env_only(|env| {
+        let key = key("namespace", "The namespace NodeGuardian runs in");
+        env.read(key.env("NODEGUARDIAN_NAMESPACE", Part::Whole), None)
+    });
+    let email = reader.section("email", email);
+    let prometheus = reader.section("prometheus", prometheus);
+    let alert = reader.section("alert", alert);
+    let monitoring = reader.section("monitoring", monitoring);
     Config {
-        cluster_name: reader.top(|top| {
-            top.read(
-                key("clusterName", "The name of the cluster in alerts"),
-                None,
-            )
-        }),
-        namespace: reader.env_only(|env| {
-            let key = key("namespace", "The namespace NodeGuardian runs in");
-            env.read(key.env("NODEGUARDIAN_NAMESPACE", Part::Whole), None)
-        }),
-        email: reader.section("email", email),
-        prometheus: reader.section("prometheus", prometheus),
-        alert: reader.section("alert", alert),
-        monitoring: reader.section("monitoring", monitoring),
+        cluster_name,
+        namespace,
+        email,
+        prometheus,
+        alert,
         log: reader.section("log", log),
         node: reader.section("node", node),
         channels: channels(reader),
         metrics: metrics(reader),
         safety: reader.section("safety", safety),
-        node_monitor: opaque(reader),
+        node_monitor: monitor::read(reader, &monitoring),
+        monitoring,
     }
 }
 
@@ -330,25 +338,35 @@ fn channels(reader: &mut Reader<'_>) -> Channels {
         wecom_webhook: reader.section("wecom", webhook),
         feishu: reader.section("feishu", signed),
         teams_webhook: reader.section("teams", webhook),
-        telegram: reader.section("telegram", |s| Telegram {
-            api_url: s.read(
-                key("apiUrl", "The service, or a relay"),
-                built_in("https://api.telegram.org"),
-            ),
-            bot_token: s.read(key("botToken", "The token of the bot"), None),
-            chat_id: s.read(key("chatId", "The chat: its number or @channel"), None),
-        }),
-        pagerduty: reader.section("pagerduty", |s| Pagerduty {
-            url: s.read(
-                key("url", "Where events are sent"),
-                built_in("https://events.pagerduty.com/v2/enqueue"),
-            ),
-            routing_key: s.read(key("routingKey", "The key of the integration"), None),
-        }),
-        alertmanager_url: reader.section("alertmanager", |s| {
-            s.read(key("url", "The address of the Alertmanager"), None)
-        }),
+        telegram: reader.section("telegram", telegram),
+        pagerduty: reader.section("pagerduty", pagerduty),
+        alertmanager_url: reader.section("alertmanager", alertmanager),
     }
+}
+
+pub(crate) fn telegram(s: &mut Section<'_, '_>) -> Telegram {
+    Telegram {
+        api_url: s.read(
+            key("apiUrl", "The service, or a relay"),
+            built_in("https://api.telegram.org"),
+        ),
+        bot_token: s.read(key("botToken", "The token of the bot"), None),
+        chat_id: s.read(key("chatId", "The chat: its number or @channel"), None),
+    }
+}
+
+pub(crate) fn pagerduty(s: &mut Section<'_, '_>) -> Pagerduty {
+    Pagerduty {
+        url: s.read(
+            key("url", "Where events are sent"),
+            built_in("https://events.pagerduty.com/v2/enqueue"),
+        ),
+        routing_key: s.read(key("routingKey", "The key of the integration"), None),
+    }
+}
+
+pub(crate) fn alertmanager(s: &mut Section<'_, '_>) -> Option<HttpUrl> {
+    s.read(key("url", "The address of the Alertmanager"), None)
 }
 
 fn safety(s: &mut Section<'_, '_>) -> Safety {
@@ -427,18 +445,5 @@ fn metric(reader: &mut Reader<'_>, path: &str, node: &tree::Node<'_>) -> Option<
             reader.error(path, format!("expected {EXPECTED}, found {found}"));
             None
         }
-    }
-}
-
-/// Sections that are not ours to check: the former Python settings are ignored, the node monitor's passed on.
-fn opaque(reader: &mut Reader<'_>) -> serde_json::Value {
-    reader.raw("python");
-    match reader.object("nodeMonitor") {
-        Some(map) => map
-            .0
-            .iter()
-            .map(|(key, value)| (key.to_string(), value.to_json()))
-            .collect(),
-        None => json!({}),
     }
 }

@@ -70,7 +70,7 @@ pub(crate) fn wrong_node(expected: &'static str, node: &Node<'_>, why: Option<&s
     }]
 }
 
-fn wrong_text(expected: &'static str, text: &str, why: Option<String>) -> Vec<Wrong> {
+pub(crate) fn wrong_text(expected: &'static str, text: &str, why: Option<String>) -> Vec<Wrong> {
     vec![Wrong {
         at: String::new(),
         expected,
@@ -245,7 +245,11 @@ impl<T: Setting> Setting for Option<T> {
     }
 
     fn schema() -> Value {
-        T::schema()
+        let mut schema = T::schema();
+        if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+            words.push("".into());
+        }
+        schema
     }
 }
 

@@ -36,7 +36,7 @@ proptest! {
         let secrets = files.map(|name| (name.to_owned(), Secret::new(&*text))).into();
         let variables = ["ALERT_EMAIL_SMTP", "ALERT_EMAIL_TO", "PROMETHEUS_URL", "LOG_LEVEL"];
         let env: BTreeMap<_, _> = variables.map(|name| (name.to_owned(), text.clone())).into();
-        resolve(&Inputs { file: None, secrets: &secrets, env: &env });
+        resolve(&Inputs { secrets: &secrets, env: &env, ..Inputs::default() });
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl<'a> Layers<'a> {
         let file = (!self.file.is_empty()).then_some(file);
         resolve(&Inputs {
             file,
+            monitor: None,
             secrets: &secrets,
             env: &map(self.env),
         })
@@ -259,7 +260,17 @@ fn every_form_of_a_value_is_read() {
     );
     assert!(matches!(config.safety.max_nodes, MaxNodes::Count(count) if count.get() == 2));
     assert!(config.safety.paused);
-    assert_eq!(config.node_monitor["cpuThreshold"], 90);
+    let monitor = config.node_monitor;
+    assert_eq!(
+        (
+            monitor.thresholds.cpu.warning,
+            monitor.thresholds.cpu.critical
+        ),
+        (60.5, 90.0)
+    );
+    assert_eq!(monitor.check_interval, Duration::from_secs(45));
+    assert_eq!(monitor.predict, None);
+    assert_eq!(monitor.language, None);
 }
 
 #[test]

@@ -34,12 +34,9 @@ fn accepts(schema: &Value, value: &Value) -> bool {
                     .unwrap()
                     .is_match(text)
             }),
-            "minimum" => value
-                .as_f64()
-                .is_none_or(|number| number >= argument.as_f64().unwrap()),
-            "maximum" => value
-                .as_f64()
-                .is_none_or(|number| number <= argument.as_f64().unwrap()),
+            "minimum" => is_number(value, argument, |number, limit| number >= limit),
+            "exclusiveMinimum" => is_number(value, argument, |number, limit| number > limit),
+            "maximum" => is_number(value, argument, |number, limit| number <= limit),
             "anyOf" => argument
                 .as_array()
                 .unwrap()
@@ -79,12 +76,19 @@ fn accepts(schema: &Value, value: &Value) -> bool {
         })
 }
 
+/// Whether a number is as it has to be; anything else is.
+fn is_number(value: &Value, limit: &Value, holds: fn(f64, f64) -> bool) -> bool {
+    let limit = limit.as_f64().unwrap();
+    value.as_f64().is_none_or(|number| holds(number, limit))
+}
+
 fn is_of(kind: &Value, value: &Value) -> bool {
     match kind.as_str().unwrap() {
         "object" => value.is_object(),
         "array" => value.is_array(),
         "string" => value.is_string(),
         "boolean" => value.is_boolean(),
+        "number" => value.is_number(),
         "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
         other => panic!("the type {other} is not known here"),
     }
@@ -149,10 +153,11 @@ fn each_mistake_is_refused_by_both() {
 fn the_defaults_meet_their_own_schema() {
     let schema = ng_config::schema();
     for entry in resolve(&Inputs::default()).entries {
-        let Some((section, key)) = entry.path.split_once('.') else {
+        if !entry.path.contains('.') {
             continue;
-        };
-        let setting = &schema["properties"][section]["properties"][key];
+        }
+        let keys = entry.path.split('.');
+        let setting = keys.fold(&schema, |place, key| &place["properties"][key]);
         assert!(
             accepts(setting, &setting["default"]),
             "{}: {setting}",

@@ -34,7 +34,7 @@ fn schema_at(path: &Path) -> Result<Option<Value>, EditError> {
         _ => None,
     };
     match (key(0), key(1), key(2)) {
-        (Some("python" | "nodeMonitor"), ..) => return Ok(None),
+        (Some("python"), ..) => return Ok(None),
         (Some("metrics"), Some(_), None) if steps.len() == 2 => {
             return Ok(Some(json!({"type": "object"})));
         }
@@ -90,7 +90,7 @@ fn by_schema(schema: &Value, existing: Option<&Node<'_>>, text: &str) -> Node<'s
     let number = || text.parse::<Number>().ok().map(Node::Number);
     match schema["type"].as_str() {
         Some("boolean") => text.parse().map_or_else(|_| as_text(), Node::Bool),
-        Some("integer") => number().unwrap_or_else(as_text),
+        Some("integer" | "number") => number().unwrap_or_else(as_text),
         Some("array") => list(&schema["items"], text),
         Some("object") => document(text).unwrap_or_else(as_text),
         Some(_) => as_text(),
@@ -141,6 +141,7 @@ mod tests {
             ("alert.webhookHeaders.Authorization", true),
             ("email.to[0]", false),
             ("nodeMonitor.x", false),
+            ("nodeMonitor.slack.webhookURL", true),
             ("nothing", false),
         ] {
             assert_eq!(is_secret(&path.parse().unwrap()), expected, "{path}");

@@ -35,6 +35,7 @@ pub(super) fn update(args: &UpdateArgs, desk: &Desk) -> Result<Printed, Failure>
         file: Some(file.as_input()),
         secrets: &secrets,
         env: &env,
+        ..Inputs::default()
     };
     let edited = edit::set(&inputs, &path, &args.value).map_err(|error| refusal(error, &file))?;
     if edited.reprinted {

@@ -44,6 +44,7 @@ pub(super) fn look(args: &ConfigArgs, desk: &Desk) -> anyhow::Result<Seen> {
         file: Some(file.as_input()),
         secrets: &secrets,
         env: &env,
+        ..Inputs::default()
     });
     found.errors.splice(0..0, unreadable);
     Ok(Seen {
@@ -146,7 +147,7 @@ pub(super) fn refuse_invalid(seen: &Seen, desk: &Desk) -> anyhow::Result<()> {
 
 /// The effective settings in the form of the file.
 fn document(seen: &Seen) -> Value {
-    let mut root = json!({"nodeMonitor": seen.config.node_monitor});
+    let mut root = json!({});
     for entry in seen
         .entries
         .iter()

@@ -183,7 +183,7 @@ fn validate_doubts_files_of_other_names() {
 #[test]
 fn get_prints_effective_values() {
     let desk = Desk::new();
-    desk.put("c.yaml", "email: {to: [a@b.c, d@e.f], password: hunter2}\nmetrics: {gpu: {query: up}}\nnodeMonitor: {cpu: 90}\nsafety: {paused: true}\n");
+    desk.put("c.yaml", "email: {to: [a@b.c, d@e.f], password: hunter2}\nmetrics: {gpu: {query: up}}\nnodeMonitor: {thresholds: {cpuWarning: 60}}\nsafety: {paused: true}\n");
     for (place, expected) in [
         (&["--section", "email", "--key", "smtpPort"][..], "587\n"),
         (
@@ -202,7 +202,7 @@ fn get_prints_effective_values() {
         ),
         (&["--key", "safety.paused"], "true\n"),
         (&["--key", "metrics.gpu.query"], "up\n"),
-        (&["--key", "nodeMonitor.cpu"], "90\n"),
+        (&["--key", "nodeMonitor.thresholds.cpuWarning"], "60\n"),
         (&["--key", "clusterName"], "\n"),
     ] {
         let outcome = desk.call(&[&["get", "--config", "c.yaml"], place].concat());
