@@ -54,7 +54,7 @@ pub use model::{
     Alert, Channels, Config, Email, Log, Metric, MetricsServer, Monitoring, Node, Pagerduty,
     Prometheus, Safety, SignedWebhook, Telegram,
 };
-pub use monitor::{Levels, NodeMonitor, Receivers, Retention, Thresholds};
+pub use monitor::{Levels, MONITOR_CHANNEL, NodeMonitor, Receivers, Retention, Thresholds};
 pub use names::{
     ChatId, EmailAddress, Host, LabelPrefix, MetricName, NameError, NamespaceName, Port,
     QualifiedName,

@@ -16,7 +16,7 @@ use crate::secret::SecretUrl;
 use crate::sections;
 use crate::setting::{Setting, Wrong, wrong_node, wrong_text};
 use crate::tree::Node;
-use crate::{Channels, duration};
+use crate::{Channels, Config, duration};
 
 /// Settings of the node monitor.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +93,41 @@ pub struct Retention {
     pub five_minutes: Duration,
     /// Their aggregates of an hour.
     pub hours: Duration,
+}
+
+/// The end of the name of a channel that leads to a receiver of the node monitor's own: `slack@node-monitor`.
+pub const MONITOR_CHANNEL: &str = "@node-monitor";
+
+impl Config {
+    /// The configuration with the node monitor's own receivers in the place of the installation's.
+    #[must_use]
+    pub fn with_monitor_receivers(&self) -> Self {
+        let mut config = self.clone();
+        let Receivers {
+            channels,
+            webhook_url,
+        } = self.node_monitor.receivers.clone();
+        if webhook_url.is_some() {
+            config.alert.webhook_url = webhook_url;
+        }
+        let own = &mut config.channels;
+        for kind in self.node_monitor.own_channels() {
+            match kind {
+                ChannelKind::Slack => own.slack_webhook.clone_from(&channels.slack_webhook),
+                ChannelKind::Dingtalk => own.dingtalk.clone_from(&channels.dingtalk),
+                ChannelKind::Wecom => own.wecom_webhook.clone_from(&channels.wecom_webhook),
+                ChannelKind::Feishu => own.feishu.clone_from(&channels.feishu),
+                ChannelKind::Teams => own.teams_webhook.clone_from(&channels.teams_webhook),
+                ChannelKind::Telegram => own.telegram.clone_from(&channels.telegram),
+                ChannelKind::Pagerduty => own.pagerduty.clone_from(&channels.pagerduty),
+                ChannelKind::Alertmanager => {
+                    own.alertmanager_url.clone_from(&channels.alertmanager_url);
+                }
+                ChannelKind::Log | ChannelKind::Email | ChannelKind::Webhook => {}
+            }
+        }
+        config
+    }
 }
 
 impl NodeMonitor {

@@ -26,6 +26,18 @@ pub struct Interest {
     pub annotations: Vec<String>,
     /// Types of node conditions; `Ready` is always kept.
     pub conditions: Vec<String>,
+    /// Why nodes are not ready.
+    pub reasons: Reasons,
+}
+
+/// Whether it is kept why nodes are not ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reasons {
+    /// Nobody asks.
+    #[default]
+    Dropped,
+    /// It is.
+    Kept,
 }
 
 /// A taint as it stands on a node.
@@ -146,6 +158,8 @@ pub struct Nodes {
     labels: Keyed,
     annotations: Keyed,
     conditions: FxHashMap<String, Vec<Option<NodeCondition>>>,
+    reasons: Reasons,
+    not_ready: FxHashMap<usize, Box<str>>,
     taints: Vec<Vec<Taint>>,
     addresses: Vec<Vec<Box<str>>>,
     capacity: Vec<Resources>,
@@ -168,6 +182,7 @@ impl Nodes {
             labels: Keyed::new(interest.labels.iter().cloned()),
             annotations: Keyed::new(interest.annotations.iter().cloned()),
             conditions,
+            reasons: interest.reasons,
             ..Self::default()
         }
     }
@@ -196,6 +211,7 @@ impl Nodes {
     /// Takes back the node that was started last: it turned out to be none.
     pub fn drop_last(&mut self) {
         let len = self.names.len().saturating_sub(1);
+        self.not_ready.remove(&len);
         self.names.truncate(len);
         self.uids.truncate(len);
         self.taints.truncate(len);
@@ -313,6 +329,11 @@ impl Nodes {
             .is_some_and(|ready| ready.status == NodeStatus::True)
     }
 
+    /// The reason of the condition `Ready` of a node that is not ready, if [`Interest`] wanted it.
+    pub fn not_ready_reason(&self, node: usize) -> Option<&str> {
+        self.not_ready.get(&node).map(|reason| &**reason)
+    }
+
     /// Whether the node belongs to the control plane.
     pub fn is_control_plane(&self, node: usize) -> bool {
         self.control_plane[node]
@@ -377,6 +398,18 @@ impl NodeEntry<'_> {
             let status = NodeStatus::parse(status).unwrap_or(NodeStatus::Unknown);
             column[self.position] = Some(NodeCondition { status, since });
         }
+    }
+
+    /// Adds the reason of a condition; kept if it says why the node is not ready and somebody asks.
+    pub fn reason(&mut self, kind: &str, status: &str, reason: &str) {
+        if self.wants_reasons() && kind == "Ready" && status != "True" {
+            self.nodes.not_ready.insert(self.position, reason.into());
+        }
+    }
+
+    /// Whether reasons are of interest; saves reading them.
+    pub fn wants_reasons(&self) -> bool {
+        self.nodes.reasons == Reasons::Kept
     }
 
     /// Adds an address.

@@ -228,6 +228,24 @@ pub struct Alert {
     /// Why the alert is counted and not sent; `None`: it is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muted: Option<Mute>,
+    /// Words that came with it, where no rule stands behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
+}
+
+/// What an alert says where no rule stands behind it: it comes with its own words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notice {
+    /// The same from the first alert to the last, such as `node_worker-1_cpu_high`.
+    pub key: String,
+    /// One line that says it all.
+    pub title: String,
+    /// What stands below the facts; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// The language of the words: `en` or `zh`.
+    pub language: String,
 }
 
 /// Why an alert is not sent.

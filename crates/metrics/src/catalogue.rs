@@ -27,6 +27,18 @@ const LOAD: &str = r#"max by (LABELS) (node_load1) / max by (LABELS) (count with
 /// where its labels are not honoured; without them all pods of a node would count as one.
 const PODS: &str = r#"100 * count by (node, exported_node) (max by (node, exported_node, namespace, pod, exported_namespace, exported_pod) (kube_pod_info{node!=""}) unless on (namespace, pod, exported_namespace, exported_pod) (kube_pod_status_phase{phase=~"Succeeded|Failed"} == 1)) / max by (node, exported_node) (kube_node_status_allocatable{resource="pods"})"#;
 
+/// The fullest file system by inodes. One that has none to count (0 in all) says nothing; a read-only image neither.
+const INODES: &str = r#"100 * max by (LABELS) ((1 - node_filesystem_files_free{fstype!~"tmpfs|ramfs|overlay|rootfs|squashfs|erofs|nsfs|iso9660|fuse.*"} / (node_filesystem_files > 0)) unless node_filesystem_readonly == 1)"#;
+
+/// The name of the metric of [`inodes_promql`].
+pub const INODE_METRIC: &str = "inodeUtilizationPercent";
+
+/// Used inodes in percent, of the file system of each node that has the fewest left. Not built in for rules, where it
+/// can be configured under any name.
+pub fn inodes_promql() -> String {
+    INODES.replace("LABELS", NODE_LABELS)
+}
+
 /// A metric that is known without configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Builtin {
@@ -97,8 +109,8 @@ mod tests {
 
     #[test]
     fn every_expression_keeps_a_node_label_and_is_balanced() {
-        for metric in Builtin::ALL {
-            let text = promql(metric);
+        let all = Builtin::ALL.map(promql).into_iter();
+        for text in all.chain([inodes_promql()]) {
             assert!(!text.contains("LABELS"), "{text}");
             assert!(text.contains("by (node"), "{text}");
             for (open, close) in [('(', ')'), ('{', '}'), ('[', ']')] {

@@ -24,7 +24,7 @@ mod settings;
 mod stream;
 mod usage;
 
-pub use catalogue::{Builtin, promql};
+pub use catalogue::{Builtin, INODE_METRIC, inodes_promql, promql};
 pub use fetch::{Fetched, Wanted, When, fetch};
 pub use problem::{Problem, Trouble};
 pub use settings::{ApiServer, MetricsServer, Settings};

@@ -5,7 +5,7 @@
 
 mod reader;
 
-pub use reader::{read_objects, read_snapshot};
+pub use reader::{read_filtered, read_objects, read_snapshot};
 
 use ng_hook::Kubernetes;
 

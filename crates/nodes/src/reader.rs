@@ -22,6 +22,15 @@ pub fn read_snapshot(list: &mut Reader<'_>, nodes: &mut Nodes) -> Result<(), Err
     })
 }
 
+/// Reads one node in the form of a snapshot's `filterResult`, as an event has it; nothing if it is no object or names
+/// no node.
+pub fn read_filtered(reader: &mut Reader<'_>, nodes: &mut Nodes) -> Result<(), Error> {
+    if reader.peek()? != Kind::Object {
+        return Ok(());
+    }
+    read_node(reader, nodes)
+}
+
 /// One node. The name comes after other fields, as keys are sorted.
 fn read_node(reader: &mut Reader<'_>, nodes: &mut Nodes) -> Result<(), Error> {
     let mut named = false;
@@ -80,7 +89,8 @@ fn taints(reader: &mut Reader<'_>, entry: &mut NodeEntry<'_>) -> Result<(), Erro
 /// A list of `{type, status, lastTransitionTime}`; keys come sorted, so `type` is last and the others wait for it.
 fn conditions(reader: &mut Reader<'_>, entry: &mut NodeEntry<'_>) -> Result<(), Error> {
     reader.items(|reader, _| {
-        let [mut kind, mut status, mut since] = [const { std::borrow::Cow::Borrowed("") }; 3];
+        let [mut kind, mut status, mut since, mut reason] =
+            [const { std::borrow::Cow::Borrowed("") }; 4];
         reader.fields(|reader, key| {
             if reader.peek()? != Kind::String {
                 return Ok(());
@@ -89,12 +99,14 @@ fn conditions(reader: &mut Reader<'_>, entry: &mut NodeEntry<'_>) -> Result<(), 
                 "type" => kind = reader.string()?,
                 "status" => status = reader.string()?,
                 "lastTransitionTime" => since = reader.string()?,
+                "reason" if entry.wants_reasons() => reason = reader.string()?,
                 _ => {}
             }
             Ok(())
         })?;
         if entry.wants_condition(&kind) {
             entry.condition(&kind, &status, since.parse::<Time>().ok());
+            entry.reason(&kind, &status, &reason);
         }
         Ok(())
     })
@@ -165,6 +177,8 @@ pub fn read_objects(objects: &[Node], nodes: &mut Nodes) {
                     .as_ref()
                     .map(|time| Time::from(time.0));
                 entry.condition(&condition.type_, &condition.status, since);
+                let reason = condition.reason.as_deref().unwrap_or_default();
+                entry.reason(&condition.type_, &condition.status, reason);
             }
             for address in status.addresses.iter().flatten() {
                 entry.address(&address.address);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ng_engine::history::Guard;
-use ng_engine::plan::{ActionNote, AlertKind, Input};
+use ng_engine::plan::{ActionNote, AlertKind, Input, Notice};
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 
@@ -73,6 +73,8 @@ pub struct NodeFacts {
     pub actions: Vec<ActionNote>,
     /// The largest pods, largest memory first; empty where no template asked for them.
     pub top_pods: Vec<TopPod>,
+    /// The words that came with the alert, where no rule stands behind it.
+    pub notice: Option<Notice>,
 }
 
 /// A pod and what it uses.

@@ -37,6 +37,7 @@ pub(crate) fn node(name: &str) -> NodeFacts {
             description: "taint nodeguardian.io/high-load=true:NoSchedule".to_owned(),
         }],
         top_pods: Vec::new(),
+        notice: None,
     }
 }
 

@@ -20,6 +20,7 @@ mod counter;
 mod documents;
 mod error;
 mod log;
+mod monitor;
 mod open;
 mod outbox;
 mod place;
@@ -32,6 +33,7 @@ mod transaction;
 pub use claimant::Claimant;
 pub use counter::Counter;
 pub use error::StateError;
+pub use monitor::{Incident, Rows};
 pub use open::{Notice, Opened};
 pub use outbox::{
     Claim, Delivery, DeliveryState, Facts, FreshAlert, Keep, OpenAlert, OpenDelivery, OutboxCounts,

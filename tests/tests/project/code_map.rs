@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 
 /// Packages of ours below `crates/`, and those of ours that each may use. A new one needs a line here.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("ng-engine", &[]),
     ("ng-hook", &[]),
     ("ng-kube", &[]),
@@ -17,6 +17,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("ng-state", &["ng-delivery", "ng-engine"]),
     ("ng-metrics", &["ng-engine", "ng-kube"]),
     ("ng-nodes", &["ng-engine", "ng-hook", "ng-kube"]),
+    ("ng-monitor", &["ng-config", "ng-engine"]),
     ("ng-notify", &["ng-config", "ng-engine", "ng-template"]),
     (
         "ng-lint",

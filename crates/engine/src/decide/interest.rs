@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::history::{History, MarkKey};
-use crate::node::{CONTROL_PLANE_LABELS, IGNORE_ANNOTATION, Interest, MUTE_UNTIL_ANNOTATION};
+use crate::node::{
+    CONTROL_PLANE_LABELS, IGNORE_ANNOTATION, Interest, MUTE_UNTIL_ANNOTATION, Reasons,
+};
 use crate::rule::{Action, Rule, Test};
 
 /// What rules and history ask of nodes, so that readers keep that and nothing else.
@@ -31,6 +33,7 @@ pub fn interest<'a>(rules: impl IntoIterator<Item = &'a Rule>, history: &'a Hist
     }
     let list = |keys: BTreeSet<&str>| keys.into_iter().map(str::to_owned).collect();
     Interest {
+        reasons: Reasons::Dropped,
         labels: list(keys.labels),
         annotations: list(keys.annotations),
         conditions: list(keys.conditions),

@@ -112,6 +112,7 @@ pub(super) fn farewells(rule: &Rule, node: &str, record: &NodeRecord, now: Time)
             description: "the node has left the cluster".to_owned(),
         }],
         muted: record.muted,
+        notice: None,
     };
     let actions = rule
         .recovery_actions
@@ -187,6 +188,7 @@ fn alert(due: Option<&Due<'_>>, act: &Act, world: &World<'_>) -> Alert {
                 .unwrap_or_default(),
         },
         muted: None,
+        notice: None,
     }
 }
 

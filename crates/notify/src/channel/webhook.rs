@@ -110,6 +110,9 @@ pub(super) struct Node<'a> {
     conditions: Vec<Condition<'a>>,
     actions: &'a [ActionNote],
     top_pods: Vec<Pod<'a>>,
+    /// The key of an alert without a rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
 }
 
 impl<'a> Node<'a> {
@@ -133,6 +136,7 @@ impl<'a> Node<'a> {
                     memory: pod.memory,
                 })
                 .collect(),
+            key: node.notice.as_ref().map(|notice| notice.key.as_str()),
         }
     }
 }

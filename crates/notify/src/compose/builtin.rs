@@ -17,6 +17,10 @@ const NAMED: usize = 20;
 
 /// The built-in words for these facts.
 pub(super) fn words(facts: &Facts<'_>, language: Language) -> Words {
+    let language = facts
+        .notice()
+        .and_then(|notice| notice.language.parse().ok())
+        .unwrap_or(language);
     Words {
         title: title(facts, language),
         summary: summary(facts, language),
@@ -34,10 +38,17 @@ const fn say(language: Language, english: &'static str, chinese: &'static str) -
 }
 
 fn title(facts: &Facts<'_>, language: Language) -> String {
+    if let ([_], Some(notice)) = (facts.nodes.as_slice(), facts.notice()) {
+        return notice.title.clone();
+    }
     let what = what_happened(facts, language);
+    let subject = match facts.notice() {
+        Some(_) => facts.rule_description,
+        None => facts.rule,
+    };
     let title = match language {
-        Language::English => format!("{}: {what}", facts.rule),
-        Language::Chinese => format!("{}：{what}", facts.rule),
+        Language::English => format!("{subject}: {what}"),
+        Language::Chinese => format!("{subject}：{what}"),
     };
     if facts.dry_run {
         return title + say(language, " (dry run)", "（演练）");
@@ -77,7 +88,7 @@ fn what_happened(facts: &Facts<'_>, language: Language) -> String {
 /// What happened, and why where it is one node.
 fn summary(facts: &Facts<'_>, language: Language) -> String {
     let mut text = title(facts, language);
-    if let [only] = facts.nodes.as_slice() {
+    if let ([only], None) = (facts.nodes.as_slice(), facts.notice()) {
         let seen: Vec<String> = only.conditions.iter().filter_map(reading).collect();
         if !seen.is_empty() {
             text.push_str(say(language, "; ", "；"));
@@ -103,7 +114,11 @@ fn body(facts: &Facts<'_>, language: Language) -> String {
     if let [only] = facts.nodes.as_slice() {
         row(say(language, "Node", "节点"), &only.name);
     }
-    row(say(language, "Rule", "规则"), &rule(facts, language));
+    match (facts.notice(), facts.nodes.len()) {
+        (None, _) => row(say(language, "Rule", "规则"), &rule(facts, language)),
+        (Some(notice), 1) => row(say(language, "Alert", "告警"), &notice.key),
+        (Some(_), _) => row(say(language, "Alert", "告警"), facts.rule_description),
+    }
     row(
         say(language, "Cluster", "集群"),
         facts.cluster.unwrap_or_default(),
@@ -171,6 +186,14 @@ fn one_node(text: &mut String, node: &NodeFacts, language: Language) {
         .map(|input| condition(input, language))
         .collect();
     list(text, say(language, "Conditions:", "条件："), &conditions);
+    if let Some(notice) = node
+        .notice
+        .as_ref()
+        .filter(|notice| !notice.text.is_empty())
+    {
+        text.push_str(&notice.text);
+        text.push('\n');
+    }
     let actions: Vec<String> = node
         .actions
         .iter()

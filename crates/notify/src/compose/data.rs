@@ -46,7 +46,7 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("guardReason", "the same in words"),
     (
         "nodes",
-        "a list: name, metrics, conditions, actions, topPods, since, repeats, guard, guardReason, fingerprint",
+        "a list: name, metrics, conditions, actions, topPods, since, repeats, guard, guardReason, fingerprint, key",
     ),
     ("total", "how many nodes"),
     ("more", "how many of them are not listed; 0: none"),
@@ -59,6 +59,10 @@ pub const FIELDS: &[(&str, &str)] = &[
     (
         "fingerprint",
         "the same from trigger to recovery, letters and digits",
+    ),
+    (
+        "key",
+        "of an alert of the node monitor, such as node_worker-1_cpu_high; else empty",
     ),
     ("variables", "the template's own values, by name"),
 ];
@@ -109,6 +113,7 @@ pub(super) fn of(facts: &Facts<'_>, variables: &Map<String, Value>, language: La
         ("topPods", "topPods"),
         ("guard", "guard"),
         ("guardReason", "guardReason"),
+        ("key", "key"),
     ] {
         data[name] = first.get(of_node).cloned().unwrap_or_default();
     }
@@ -147,6 +152,7 @@ fn node(facts: &NodeFacts, language: Language) -> Value {
         "guard": facts.guard.as_ref().map_or("", |guard| guard.word()),
         "guardReason": facts.guard.as_ref().map(|guard| guard_text(guard, language)).unwrap_or_default(),
         "fingerprint": facts.fingerprint,
+        "key": facts.notice.as_ref().map_or("", |notice| &notice.key),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use ng_engine::plan::{Alert, AlertKind};
+use ng_engine::plan::{Alert, AlertKind, Notice};
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 use sha2::{Digest as _, Sha256};
@@ -56,6 +56,7 @@ impl<'a> Facts<'a> {
             conditions: alert.conditions.clone(),
             actions: alert.actions.clone(),
             top_pods: top_pods.get(*name).cloned().unwrap_or_default(),
+            notice: alert.notice.clone(),
         };
         // A call by hand may tell of a rule alone.
         newest.remove("");
@@ -81,6 +82,13 @@ impl<'a> Facts<'a> {
             group,
             nodes,
         }
+    }
+}
+
+impl Facts<'_> {
+    /// The words that came with the alerts, where no rule stands behind them: those of the first node.
+    pub(super) fn notice(&self) -> Option<&Notice> {
+        self.nodes.first()?.notice.as_ref()
     }
 }
 

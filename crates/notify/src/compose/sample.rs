@@ -49,6 +49,7 @@ pub fn alert() -> Alert {
             action("alert", "alert by log, email"),
         ],
         muted: None,
+        notice: None,
     }
 }
 

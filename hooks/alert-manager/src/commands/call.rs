@@ -130,6 +130,7 @@ impl RuleFacts {
             conditions: conditions.map(|condition| input(condition, node)).collect(),
             actions,
             muted: None,
+            notice: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ng_config::{ChannelKind, Config};
+use ng_config::{ChannelKind, Config, MONITOR_CHANNEL};
 use ng_delivery::{Allowance, Batch, Grouping, Header, ReceiverState, Waiting};
 use ng_hook::Logger;
 use ng_notify::Receiver;
@@ -93,10 +93,16 @@ fn by_channel(open: &[OpenAlert]) -> BTreeMap<&str, Vec<Waiting<'_>>> {
 
 /// The receiver of a channel, or why it cannot be used.
 fn receiver(channel: &str, config: &Config) -> Result<Receiver, String> {
-    let kind: ChannelKind = channel
+    let own = channel.strip_suffix(MONITOR_CHANNEL);
+    let kind: ChannelKind = own
+        .unwrap_or(channel)
         .parse()
         .map_err(|error| format!("unknown channel {channel:?}: {error}"))?;
-    Receiver::of(kind, config).map_err(|error| error.to_string())
+    let receiver = match own {
+        Some(_) => Receiver::of(kind, &config.with_monitor_receivers()),
+        None => Receiver::of(kind, config),
+    };
+    receiver.map_err(|error| error.to_string())
 }
 
 /// What the receiver is sent now; `None`: nothing, because nothing is due or because it is paused.

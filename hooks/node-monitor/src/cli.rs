@@ -1,0 +1,62 @@
+//! The command line: everything that is not a run for shell-operator.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+/// Wrong usage.
+const USAGE: u8 = 2;
+
+/// Watches nodes by thresholds, without rules
+#[derive(Debug, Parser)]
+#[command(
+    name = "node-monitor",
+    version,
+    after_help = "Without arguments it runs once on the contexts in the file BINDING_CONTEXT_PATH.\n\
+                  Exit status: 0 done, 1 failed, 2 wrong usage"
+)]
+struct Cli {
+    /// Print the bindings for shell-operator
+    #[arg(long)]
+    config: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// Carries out what the arguments say.
+pub fn commands(arguments: Vec<OsString>) -> ExitCode {
+    let name = OsString::from("node-monitor");
+    let cli = match Cli::try_parse_from(std::iter::once(name).chain(arguments)) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    match cli.command {
+        Some(command) => match command {},
+        None => {
+            let message = if cli.config {
+                "--config takes no further arguments"
+            } else {
+                "expected a command"
+            };
+            refuse(&clap::Error::raw(
+                ErrorKind::MissingSubcommand,
+                format!("{message}\n"),
+            ))
+        }
+    }
+}
+
+/// Help goes to stdout, mistakes to stderr; a reader that has gone away changes neither.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let _unread = error.print();
+    if error.use_stderr() {
+        ExitCode::from(USAGE)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
