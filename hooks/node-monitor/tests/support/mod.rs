@@ -1,0 +1,233 @@
+//! A folder with everything the hook reads and writes, and a Prometheus that answers what the test sets.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use ng_engine::time::Time;
+use ng_state::{OutboxFilter, Store};
+use serde_json::{Value, json};
+
+/// What a metric's query is known by.
+const QUERIES: [(&str, &str); 6] = [
+    ("inodes", "node_filesystem_files"),
+    ("disk", "node_filesystem_avail_bytes"),
+    ("memory", "node_memory_MemAvailable_bytes"),
+    ("pods", "kube_pod_info"),
+    ("load", "node_load1"),
+    ("cpu", "node_cpu_seconds_total"),
+];
+
+#[derive(Default)]
+struct Answers {
+    series: BTreeMap<String, Vec<(String, String)>>,
+    html: bool,
+    requests: usize,
+}
+
+/// A Prometheus on loopback; its threads end with the test.
+pub(crate) struct Prometheus {
+    url: String,
+    answers: Arc<Mutex<Answers>>,
+}
+
+impl Prometheus {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answers = Arc::<Mutex<Answers>>::default();
+        let shared = Arc::clone(&answers);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let answers = Arc::clone(&shared);
+                std::thread::spawn(move || serve(&stream, &answers));
+            }
+        });
+        Self { url, answers }
+    }
+
+    /// The samples of a metric by node.
+    pub(crate) fn set(&self, metric: &str, samples: &[(&str, &str)]) {
+        let samples = samples
+            .iter()
+            .map(|(node, value)| ((*node).to_owned(), (*value).to_owned()));
+        let mut answers = self.answers.lock().unwrap();
+        answers.series.insert(metric.to_owned(), samples.collect());
+    }
+
+    /// A page instead of JSON from now on.
+    pub(crate) fn answer_html(&self) {
+        self.answers.lock().unwrap().html = true;
+    }
+
+    pub(crate) fn requests(&self) -> usize {
+        self.answers.lock().unwrap().requests
+    }
+}
+
+/// One exchange.
+fn serve(stream: &TcpStream, answers: &Mutex<Answers>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut request = vec![0; length];
+    reader.read_exact(&mut request).ok()?;
+    let request = String::from_utf8_lossy(&request).into_owned();
+    let mut answers = answers.lock().unwrap();
+    answers.requests += 1;
+    let body = if answers.html {
+        "<html>Sign in</html>".to_owned()
+    } else {
+        let metric = QUERIES.iter().find(|(_, part)| request.contains(part));
+        let samples = metric.and_then(|(metric, _)| answers.series.get(*metric));
+        let result: Vec<Value> = samples
+            .into_iter()
+            .flatten()
+            .map(|(node, value)| json!({"metric": {"node": node}, "value": [1.0, value]}))
+            .collect();
+        json!({"status": "success", "data": {"resultType": "vector", "result": result}}).to_string()
+    };
+    // The age of samples is measured by the server's own clock.
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nDate: Thu, 01 Jan 1970 00:00:01 GMT\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    let mut stream = stream;
+    stream.write_all((head + &body).as_bytes()).ok()
+}
+
+/// The folder.
+pub(crate) struct Desk {
+    folder: tempfile::TempDir,
+    pub(crate) prometheus: Prometheus,
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) patches: String,
+    pub(crate) metrics: Vec<Value>,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["config", "secrets", "state"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let desk = Self {
+            folder,
+            prometheus: Prometheus::start(),
+        };
+        desk.put_config(&json!({}));
+        desk
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "input of a test, not state")]
+    pub(crate) fn put(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    /// The configuration with the test's Prometheus, and the log as the only channel.
+    pub(crate) fn put_config(&self, config: &Value) {
+        let mut config = config.clone();
+        config["prometheus"] = json!({"url": self.prometheus.url, "timeout": "2s", "queryTimeout": "2s", "retries": 0});
+        config["alert"]["defaultChannels"] = json!(["log"]);
+        self.put("config/config.json", &config.to_string());
+    }
+
+    pub(crate) fn put_context(&self, context: &Value) {
+        self.put("context.json", &context.to_string());
+    }
+
+    /// A run at a time.
+    pub(crate) fn run(&self, now: &str) -> Outcome {
+        for name in ["patches", "metrics"] {
+            self.put(name, "");
+        }
+        let text = |name: &str| self.path(name).display().to_string();
+        let output = Command::new(env!("CARGO_BIN_EXE_node-monitor"))
+            .env_clear()
+            .envs([
+                ("BINDING_CONTEXT_PATH", text("context.json")),
+                ("KUBERNETES_PATCH_PATH", text("patches")),
+                ("METRICS_PATH", text("metrics")),
+                ("NODEGUARDIAN_CONFIG_DIR", text("config")),
+                ("NODEGUARDIAN_SECRETS_DIR", text("secrets")),
+                ("NODEGUARDIAN_STATE_DIR", text("state")),
+                ("NODE_MONITOR_CONFIG", text("none.yaml")),
+                ("NODEGUARDIAN_NOW", now.to_owned()),
+            ])
+            .output()
+            .unwrap();
+        let read = |name: &str| std::fs::read_to_string(self.path(name)).unwrap();
+        Outcome {
+            status: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            patches: read("patches"),
+            metrics: read("metrics")
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect(),
+        }
+    }
+
+    /// The alerts in the outbox, in order.
+    pub(crate) fn alerts(&self) -> Vec<Value> {
+        let now = Time::from_millis(0);
+        let store = Store::open(&self.path("state"), now).unwrap().store;
+        let queued = store.outbox(OutboxFilter::default()).unwrap();
+        queued
+            .into_iter()
+            .map(|queued| serde_json::to_value(queued.alert.unwrap()).unwrap())
+            .collect()
+    }
+}
+
+/// The condition of a node that is ready.
+pub(crate) fn ready() -> Value {
+    json!({"type": "Ready", "status": "True", "reason": "KubeletReady"})
+}
+
+/// A node as the binding's filter shows it.
+pub(crate) fn node(name: &str, condition: Value) -> Value {
+    json!({
+        "name": name, "uid": format!("uid-{name}"), "labels": {"kubernetes.io/hostname": name}, "annotations": null,
+        "taints": null, "unschedulable": null, "capacity": {"cpu": "4", "memory": "8Gi", "pods": "110"},
+        "conditions": [condition], "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}],
+    })
+}
+
+/// A tick of the schedule with a snapshot of these nodes.
+pub(crate) fn tick(nodes: &[Value]) -> Value {
+    let snapshot: Vec<Value> = nodes
+        .iter()
+        .map(|node| json!({"filterResult": node}))
+        .collect();
+    json!([{"binding": "node-check", "type": "Schedule", "snapshots": {"nodes": snapshot}}])
+}
+
+/// A change of a node.
+pub(crate) fn event(change: &str, node: &Value) -> Value {
+    json!({"binding": "node-events", "type": "Event", "watchEvent": change, "filterResult": node})
+}
