@@ -68,6 +68,8 @@ fn build() -> anyhow::Result<PathBuf> {
             "-p",
             "ng-config-loader",
             "-p",
+            "ng-node-monitor",
+            "-p",
             "ng-recovery-manager",
             "-p",
             "ng-replay",
@@ -124,6 +126,7 @@ fn sizes(binaries: &Path, table: &mut Table) -> anyhow::Result<()> {
         "alert-manager",
         "config-loader",
         "controller",
+        "node-monitor",
         "recovery-manager",
         "replay",
     ] {

@@ -44,6 +44,14 @@ pub const ALERT_EMAIL_TO: &str = "ALERT_EMAIL_TO";
 pub const ALERT_EMAIL_USERNAME: &str = "ALERT_EMAIL_USERNAME";
 /// The password at the mail server.
 pub const ALERT_EMAIL_PASSWORD: &str = "ALERT_EMAIL_PASSWORD";
+/// The file of the former stand-alone node monitor.
+pub const NODE_MONITOR_CONFIG: &str = "NODE_MONITOR_CONFIG";
+/// `nodeMonitor.slack.webhookURL`.
+pub const SLACK_WEBHOOK_URL: &str = "SLACK_WEBHOOK_URL";
+/// `nodeMonitor.dingtalk.webhookURL`.
+pub const DINGTALK_WEBHOOK_URL: &str = "DINGTALK_WEBHOOK_URL";
+/// `nodeMonitor.dingtalk.secret`.
+pub const DINGTALK_SECRET: &str = "DINGTALK_SECRET";
 
 const DEFAULT_CONFIG_DIR: &str = "/etc/nodeguardian/config";
 const DEFAULT_SECRETS_DIR: &str = "/etc/nodeguardian/secrets";

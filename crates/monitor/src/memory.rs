@@ -134,9 +134,24 @@ impl Memory {
         Some(episode).filter(|episode| episode.is_open())
     }
 
-    /// How many nodes there were at the last check.
-    pub fn nodes(&self) -> usize {
-        self.roster.len()
+    /// The nodes of the last check, with their zones; an empty zone: none.
+    pub fn nodes(&self) -> impl Iterator<Item = (&str, &str)> {
+        let nodes = self.roster.iter();
+        nodes.map(|(name, known)| (name.as_str(), known.zone.as_str()))
+    }
+
+    /// Whether someone else has cordoned a node.
+    pub fn is_cordoned(&self, node: &str) -> bool {
+        let watch = self.watched.get(node);
+        watch.is_some_and(|watch| watch.cordoned.is_some())
+    }
+
+    /// What goes on with a subject.
+    pub fn open_episodes(&self, subject: &Subject) -> impl Iterator<Item = (Kind, &Episode)> {
+        let episodes = self.episodes.get(subject).into_iter().flatten();
+        episodes
+            .filter(|(_, episode)| episode.is_open())
+            .map(|(kind, episode)| (*kind, episode))
     }
 }
 

@@ -5,6 +5,12 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use ng_hook::Env;
+
+use crate::commands::history::{self, HistoryArgs};
+use crate::commands::report::{self, ReportArgs};
+use crate::commands::top::{self, TopArgs};
+use crate::commands::{self, Desk};
 
 /// Wrong usage.
 const USAGE: u8 = 2;
@@ -26,7 +32,14 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Show the readings of a node
+    History(HistoryArgs),
+    /// Show the nodes as a live table, the worst first
+    Top(TopArgs),
+    /// Write a page with all nodes, their trends and what was wrong
+    Report(ReportArgs),
+}
 
 /// Carries out what the arguments say.
 pub fn commands(arguments: Vec<OsString>) -> ExitCode {
@@ -35,20 +48,27 @@ pub fn commands(arguments: Vec<OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
-    match cli.command {
-        Some(command) => match command {},
-        None => {
-            let message = if cli.config {
-                "--config takes no further arguments"
-            } else {
-                "expected a command"
-            };
-            refuse(&clap::Error::raw(
-                ErrorKind::MissingSubcommand,
-                format!("{message}\n"),
-            ))
+    let env = Env::from_process();
+    let Some(command) = cli.command else {
+        let message = if cli.config {
+            "--config takes no further arguments"
+        } else {
+            "expected a command"
+        };
+        return refuse(&clap::Error::raw(
+            ErrorKind::MissingSubcommand,
+            format!("{message}\n"),
+        ));
+    };
+    commands::run(match &command {
+        Command::Top(arguments) => top::top(arguments, &env),
+        Command::History(arguments) => {
+            Desk::new(env).and_then(|desk| history::history(arguments, &desk))
         }
-    }
+        Command::Report(arguments) => {
+            Desk::new(env).and_then(|desk| report::report(arguments, &desk))
+        }
+    })
 }
 
 /// Help goes to stdout, mistakes to stderr; a reader that has gone away changes neither.

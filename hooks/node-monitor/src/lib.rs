@@ -10,13 +10,15 @@
 //! as those of rules. Nothing here changes the cluster.
 //!
 //! - `bindings`: what the hook listens to; `gather`: its contexts; `leases`: when kubelets were last heard
-//! - `visit`: one run; `told`: its log and metrics
+//! - `visit`: one run; `past`: the history and forecasts; `told`: log and metrics
 //! - `cli`, `commands`: the commands for people
 
 mod bindings;
 mod cli;
+mod commands;
 mod gather;
 mod leases;
+mod past;
 mod told;
 mod visit;
 

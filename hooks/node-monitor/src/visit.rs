@@ -12,13 +12,13 @@ use ng_engine::time::Time;
 use ng_hook::log::Value as Field;
 use ng_hook::{Report, Run};
 use ng_metrics::{Fetched, INODE_METRIC, Wanted, inodes_promql};
-use ng_monitor::{Facts, Memory, Metric, Plan, Settings};
+use ng_monitor::{Facts, Foretold, Memory, Metric, Plan, Settings};
 use ng_round::ports::{ApiCluster, Cluster, Source, Sources, Times};
 use ng_round::{report, settings};
 use ng_state::{Incident, Store, Transaction};
 
 use crate::gather::{Due, Gathered, interest};
-use crate::{leases, told};
+use crate::{leases, past, told};
 
 /// The note that says when the last check was.
 const CHECKED: &str = "node-monitor/checked";
@@ -94,6 +94,7 @@ struct Seen {
     nodes: Nodes,
     columns: Vec<(Metric, Column)>,
     leases: Option<Vec<Option<Time>>>,
+    outlooks: Vec<(usize, Metric, Foretold)>,
     gone: BTreeSet<String>,
     requests: u32,
 }
@@ -133,7 +134,7 @@ impl Desk<'_> {
                 nodes: &seen.nodes,
                 columns: &columns,
                 leases: seen.leases.as_deref(),
-                outlooks: &[],
+                outlooks: &seen.outlooks,
                 gone: &seen.gone,
                 ledgers: &ledgers,
             };
@@ -174,11 +175,13 @@ impl Desk<'_> {
             return Ok(None);
         }
         let fetched = self.readings(&nodes);
-        let columns = Metric::ALL.into_iter().zip(fetched.columns).collect();
+        let columns: Vec<(Metric, Column)> =
+            Metric::ALL.into_iter().zip(fetched.columns).collect();
         let gone = self.gone(store, &nodes)?;
         Ok(Some(Seen {
-            columns,
             leases: self.leases(&nodes),
+            outlooks: self.remember(&nodes, &columns),
+            columns,
             gone,
             requests: fetched.requests,
             nodes,
@@ -233,6 +236,26 @@ impl Desk<'_> {
                     .warn("the leases of kubelets are not known", &fields);
             })
             .ok()
+    }
+
+    /// Keeps the readings and makes forecasts of them. Without a history there are none.
+    fn remember(&self, nodes: &Nodes, columns: &[(Metric, Column)]) -> Vec<(usize, Metric, Foretold)> {
+        let log = &self.run.log;
+        let Some(mut history) = past::open(self.run.env.state_dir(), self.now, log) else {
+            return Vec::new();
+        };
+        let check = past::Check {
+            now: self.now,
+            interval: self.settings.interval,
+            nodes,
+            columns,
+        };
+        let retention = past::retention(&self.config.node_monitor.history);
+        past::record(&mut history, &check, &retention, log);
+        match self.settings.predict {
+            Some(horizon) => past::outlooks(&history, &check, horizon, log),
+            None => Vec::new(),
+        }
     }
 
     fn until(&self, limit: Duration) -> Instant {

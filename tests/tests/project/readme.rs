@@ -197,7 +197,7 @@ fn every_setting_has_a_row_with_its_default() -> Result<()> {
         .collect();
     let mut real: BTreeSet<String> = entries.iter().map(|entry| entry.path.clone()).collect();
     // Names of the user's own, and what is accepted and left alone.
-    real.extend(["metrics.NAME.query", "python", "nodeMonitor"].map(str::to_owned));
+    real.extend(["metrics.NAME.query", "python"].map(str::to_owned));
     for path in [ENGLISH, CHINESE] {
         let page = Page::read(path)?;
         same("settings", &page.column_with("email.smtpPort")?, &real)?;

@@ -6,6 +6,7 @@ mod evictions;
 mod faults;
 mod idle;
 mod limits;
+mod monitor;
 mod rig;
 mod together;
 mod watcher;

@@ -1,0 +1,165 @@
+//! The nodes as the state and the history know them, in the form that is drawn.
+
+use std::collections::BTreeMap;
+
+use ng_config::{Levels, Thresholds};
+use ng_engine::time::Time;
+use ng_monitor::{Episode, Kind, Memory, Metric, Subject};
+use ng_picture::{
+    Arrival, Language, Level, Limit, Limits, Measure, Next, Node, Readiness, Readings, Silence,
+    Source,
+};
+use ng_samples::Latest;
+use ng_state::Store;
+
+use super::Desk;
+
+/// What is drawn, and what it was drawn from.
+pub(crate) struct Scene {
+    pub(crate) at: Time,
+    pub(crate) language: Language,
+    pub(crate) cluster: String,
+    pub(crate) source: Source,
+    pub(crate) limits: Limits,
+    pub(crate) nodes: Vec<Node>,
+}
+
+impl Scene {
+    /// Reads the newest check and what is wrong.
+    pub(crate) fn read(desk: &Desk) -> anyhow::Result<Self> {
+        let latest = desk.history()?.latest()?;
+        let memory = memory(desk)?;
+        let nodes = latest.as_ref().map(|latest| nodes(latest, &memory, desk.now));
+        let monitor = &desk.config.node_monitor;
+        Ok(Self {
+            at: desk.now,
+            language: match monitor.language.unwrap_or(desk.config.alert.language) {
+                ng_config::Language::English => Language::English,
+                ng_config::Language::Chinese => Language::Chinese,
+            },
+            cluster: desk.config.cluster_name.clone().unwrap_or_default(),
+            source: source(&memory),
+            limits: limits(&monitor.thresholds),
+            nodes: nodes.unwrap_or_default(),
+        })
+    }
+}
+
+/// What the monitor remembers. There may be a history without it.
+pub(crate) fn memory(desk: &Desk) -> anyhow::Result<Memory> {
+    let rows = Store::open(desk.env.state_dir(), desk.now)?.store.monitor_rows()?;
+    let rows = rows.iter().map(|(key, body)| (key.as_str(), body.as_str()));
+    Ok(Memory::of_rows(rows).0)
+}
+
+fn source(memory: &Memory) -> Source {
+    match memory.open(&Subject::Cluster, Kind::MetricsSilent) {
+        None => Source::Answering,
+        Some(episode) => Source::Silent {
+            since: episode.since,
+        },
+    }
+}
+
+/// A reading counts from just above a threshold on; what is drawn counts from the threshold on.
+fn limits(thresholds: &Thresholds) -> Limits {
+    let limit = |levels: Levels| Limit {
+        warning: Some(levels.warning),
+        critical: Some(levels.critical),
+    };
+    Limits {
+        cpu: limit(thresholds.cpu),
+        memory: limit(thresholds.memory),
+        disk: limit(thresholds.disk),
+        inodes: limit(thresholds.inodes),
+        pods: limit(thresholds.pods),
+        load: limit(thresholds.load),
+    }
+}
+
+/// The measure that is drawn for a metric.
+pub(crate) const fn measure(metric: Metric) -> Measure {
+    match metric {
+        Metric::Cpu => Measure::Cpu,
+        Metric::Memory => Measure::Memory,
+        Metric::Disk => Measure::Disk,
+        Metric::Pods => Measure::Pods,
+        Metric::Inodes => Measure::Inodes,
+        Metric::Load => Measure::Load,
+    }
+}
+
+fn nodes(latest: &Latest, memory: &Memory, now: Time) -> Vec<Node> {
+    let zones: BTreeMap<&str, &str> = memory.nodes().collect();
+    let names = latest.nodes.iter().enumerate();
+    names
+        .map(|(position, name)| {
+            let subject = Subject::Node(name.clone());
+            let readings = readings(latest, position);
+            let unread = Measure::ALL.iter().all(|measure| readings.get(*measure).is_none());
+            let open: Vec<(Kind, &Episode)> = memory.open_episodes(&subject).collect();
+            let is_open = |kind: Kind| open.iter().any(|(found, _)| *found == kind);
+            let zone = zones.get(name.as_str()).copied().unwrap_or_default();
+            Node {
+                name: name.clone(),
+                zone: zone.to_owned(),
+                level: level(&open, unread),
+                since: open.iter().map(|(_, episode)| episode.since).min(),
+                readiness: if is_open(Kind::NotReady) {
+                    Readiness::NotReady
+                } else {
+                    Readiness::Ready
+                },
+                cordoned: memory.is_cordoned(name),
+                readings,
+                read_at: (!unread).then_some(latest.at),
+                silence: unread.then_some(Silence::NoSample),
+                next: next(&open, now),
+            }
+        })
+        .collect()
+}
+
+fn readings(latest: &Latest, node: usize) -> Readings {
+    let value = |metric: Metric| {
+        let position = latest.metrics.iter().position(|name| name == metric.name());
+        position.and_then(|metric| latest.value(metric, node))
+    };
+    Readings {
+        cpu: value(Metric::Cpu),
+        memory: value(Metric::Memory),
+        disk: value(Metric::Disk),
+        inodes: value(Metric::Inodes),
+        pods: value(Metric::Pods),
+        load: value(Metric::Load),
+    }
+}
+
+fn level(open: &[(Kind, &Episode)], unread: bool) -> Level {
+    match open.iter().map(|(_, episode)| episode.level).max() {
+        Some(ng_monitor::Level::Critical) => Level::Critical,
+        Some(ng_monitor::Level::Warning) => Level::Warning,
+        None if unread => Level::Unknown,
+        None => Level::Ok,
+    }
+}
+
+/// What was foretold first; only what is still to come.
+fn next(open: &[(Kind, &Episode)], now: Time) -> Option<Next> {
+    let coming = open.iter().filter_map(|(kind, episode)| {
+        let metric = kind.metric()?;
+        let expected = episode.expected.filter(|expected| *expected > now)?;
+        Some((expected, metric))
+    });
+    let (expected, metric) = coming.min_by_key(|(expected, _)| *expected)?;
+    Some(Next {
+        measure: measure(metric),
+        arrival: Arrival {
+            limit: 100.0,
+            at: expected,
+            earliest: expected,
+            latest: Some(expected),
+            confidence: 1.0,
+        },
+    })
+}
