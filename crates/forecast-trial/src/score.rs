@@ -252,3 +252,25 @@ impl<'a> Walk<'a> {
         self.tally
     }
 }
+
+/// x
+pub fn trace(series: &Series, last: usize) -> String {
+    use std::fmt::Write;
+    let kept = Kept::new(series);
+    let mut out = String::new();
+    let mut points = Vec::new();
+    let mut scratch = Scratch::default();
+    let end = series.full_at.unwrap_or(LENGTH - HORIZON - GRACE);
+    let looks: Vec<usize> = (DAY..end).step_by(EVERY).collect();
+    for minute in looks.iter().rev().take(last).rev() {
+        let level = level(&series.values, *minute);
+        kept.points(*minute, &mut points);
+        let now = time(count(*minute));
+        let question = Question { now, full: 100.0, horizon: Duration::from_secs(86400) };
+        let o = forecast(&points, &question, &mut scratch);
+        let left = |at: ng_engine::time::Time| at.since(now).as_secs_f64() / 3600.0;
+        let text = match o { Outlook::None(r) => r.to_string(), Outlook::Full(f) => format!("FULL in {:.1} [{:.1} {:?}] conf {:.2} rate {:.2}", left(f.expected), left(f.earliest), f.latest.map(left), f.confidence, f.per_hour) };
+        let _ = writeln!(out, "   {:6.1}h level {:.1} left {:?} {text}", count(*minute)/60.0, level, series.full_at.map(|f| count(f - minute)/60.0));
+    }
+    out
+}

@@ -6,6 +6,9 @@ use crate::corpus::{DAY, Kind, LENGTH, Ranges};
 use crate::random::Random;
 
 const HOUR: f64 = 60.0;
+/// From the onset of a leak to full, in hours. What is faster is found by an alarm on the level itself; that a forecast
+/// was alarmed two hours before it would be luck.
+const LEAST_HOURS: f64 = 5.0;
 
 pub(crate) fn shape(kind: Kind, ranges: &Ranges, random: &mut Random) -> Vec<f64> {
     match kind {
@@ -91,11 +94,17 @@ fn slow(ranges: &Ranges, random: &mut Random) -> Vec<f64> {
     every_minute(|minute| start + growth * minute / HOUR + noise.next(random))
 }
 
+/// A leak that starts at a level, in percent an hour.
+fn leak(level: f64, ranges: &Ranges, random: &mut Random) -> f64 {
+    random.within(ranges.leak).min((100.0 - level) / LEAST_HOURS)
+}
+
 /// Images come in pulls of some minutes and go when the bound is reached. From `fails` on something else grows, which
 /// collection cannot give back.
 fn collection(ranges: &Ranges, fails: Option<f64>, random: &mut Random) -> Vec<f64> {
     let bound = random.within(ranges.bound);
-    let (period, leak) = (random.within(ranges.period), random.within(ranges.leak));
+    let period = random.within(ranges.period);
+    let leak = leak(bound, ranges, random);
     // What comes in an hour and when: evenly, or in pulls.
     let growth = 5.0 / period;
     let mut noise = Noise::new(random.within((0.02, 0.15)), 5.0);
@@ -209,7 +218,7 @@ fn noisy(random: &mut Random, deviation: f64) -> Vec<f64> {
 fn onset(ranges: &Ranges, random: &mut Random) -> Vec<f64> {
     let level = random.within(ranges.start) + 10.0;
     let since = random.within((1.2, 5.0)) * minutes(DAY);
-    let leak = random.within(ranges.leak);
+    let leak = leak(level, ranges, random);
     let mut noise = Noise::of(ranges, random);
     every_minute(|minute| level + leak * (minute - since).max(0.0) / HOUR + noise.next(random))
 }

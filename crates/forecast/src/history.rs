@@ -22,6 +22,14 @@ pub(crate) struct Sample {
     pub(crate) value: f64,
 }
 
+impl Sample {
+    /// Below every other.
+    pub(crate) const NONE: Self = Self {
+        at: 0.0,
+        value: f64::NEG_INFINITY,
+    };
+}
+
 /// Fills `samples` with what can be used, oldest first, or says why it is not enough.
 pub(crate) fn usable(
     points: &[Point],

@@ -21,6 +21,10 @@ const RISE_OVER_FALL: f64 = 1.5;
 const BURST: f64 = 0.6;
 /// By how much of the rise the last spans may leave the line.
 const ASTRAY: f64 = 0.1;
+/// The same with any noise.
+const ASTRAY_AT_MOST: f64 = 0.25;
+/// The lower bound of a rate must be this share of it.
+const SURE: f64 = 0.4;
 /// A shorter window contradicts a longer one if it grows by less than this share of its rate.
 const CONTRADICTED: f64 = 0.6;
 /// The longer windows that a shorter one can contradict are so many times its length.
@@ -28,11 +32,11 @@ const CONTRADICTS: f64 = 4.0;
 /// A growth is drawn out to so many times its length.
 const DRAWN_OUT: f64 = 4.0;
 /// A rise by so many times the most that the history rose in the same time before is something new.
-const FASTER: f64 = 1.7;
+const FASTER: f64 = 2.0;
 /// A rate that keeps more than this share of itself from one half of a window to the other does not slow down.
 const SLOWER: f64 = 0.9;
 /// After a single fall, a rise of this share of it is no longer taken for the way to the next.
-const REGROWN: f64 = 0.5;
+const REGROWN: f64 = 0.75;
 /// What falls are worth as a deviation, when windows are compared.
 const FALL_AS_SPREAD: f64 = 0.3;
 
@@ -152,7 +156,10 @@ impl Judge {
         if line.slope.low <= 0.0 || rise < least {
             return Err(Reason::NotGrowing);
         }
-        let astray = (2.0 * spread).max(ASTRAY * rise);
+        let astray = (2.0 * spread).clamp(ASTRAY * rise, ASTRAY_AT_MOST * rise);
+        if line.slope.low < SURE * line.slope.middle {
+            return Err(Reason::Erratic);
+        }
         if past.window.burst() > BURST * rise || line.ahead.abs() > astray || past.contradicted {
             return Err(Reason::Erratic);
         }
@@ -165,7 +172,7 @@ impl Judge {
             rate,
             room: self.room(line),
         };
-        if believed.hours() > DRAWN_OUT * line.length {
+        if believed.room > DRAWN_OUT * line.rise() {
             return Err(Reason::TooYoung);
         }
         Ok(believed)
@@ -189,8 +196,15 @@ impl Judge {
         if swings.level < highest.value + margin {
             return None;
         }
-        let edge = (swings.level - highest.value) / -highest.at;
-        Some(if again { edge.min(line.slope.middle) } else { line.slope.middle })
+        let rate = line.slope.middle;
+        if !again {
+            return Some(rate);
+        }
+        // What comes and goes may also have begun to grow: then its upper edge tells the rate, until it is so far above
+        // the edge that it must be something else.
+        let edge = (swings.level - swings.last.value) / -swings.last.at;
+        let beyond = ((swings.level - highest.value) / swings.deepest).min(1.0);
+        Some(rate.min(edge + beyond * (rate - edge)))
     }
 
     /// Whether the rate goes down, and so fast that the growth ends below full.

@@ -12,7 +12,7 @@ const FALL_OVER_NOISE: f64 = 5.0;
 const TO_DEVIATION: f64 = 1.4826 / 1.224_744_871_391_589;
 
 /// What is known of a history without a trend.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Swings {
     /// Deviation of the noise from sample to sample.
     pub(crate) noise: f64,
@@ -24,6 +24,8 @@ pub(crate) struct Swings {
     pub(crate) falls: usize,
     /// Where it was highest before it fell; None if it never fell.
     pub(crate) highest: Option<Sample>,
+    /// Where the last fall of at least half that depth began.
+    pub(crate) last: Sample,
     /// The lowest level after the last fall.
     pub(crate) lowest: f64,
     /// The level now: the median of the last samples.
@@ -35,7 +37,11 @@ pub(crate) fn swings(samples: &[Sample], numbers: &mut Vec<f64>) -> Swings {
         noise: noise(samples, numbers),
         quantum: quantum(samples),
         level: level(samples),
-        ..Swings::default()
+        deepest: 0.0,
+        falls: 0,
+        highest: None,
+        last: Sample::NONE,
+        lowest: 0.0,
     };
     falls(samples, &mut found);
     found
@@ -88,15 +94,15 @@ const REMEMBERED: usize = 16;
 /// Follows the history up and down; single samples that stand out are smoothed away.
 fn falls(samples: &[Sample], found: &mut Swings) {
     let least = LEAST_FALL.max(FALL_OVER_NOISE * found.noise);
-    let (mut high, mut low) = (Sample::default(), f64::INFINITY);
+    let (mut high, mut low) = (Sample::NONE, f64::INFINITY);
     let mut is_falling = false;
-    let (mut depths, mut count) = ([0.0; REMEMBERED], 0);
+    let (mut depths, mut count) = ([(0.0, Sample::NONE); REMEMBERED], 0);
     for three in samples.windows(3) {
         let value = middle([three[0].value, three[1].value, three[2].value]);
         let at = three[1].at;
         if is_falling {
             low = low.min(value);
-            depths[count % REMEMBERED] = high.value - low;
+            depths[count % REMEMBERED] = (high.value - low, high);
             if value - low >= least {
                 is_falling = false;
                 count += 1;
@@ -114,9 +120,15 @@ fn falls(samples: &[Sample], found: &mut Swings) {
             found.highest = Some(high);
         }
     }
-    found.deepest = depths.iter().copied().fold(0.0, f64::max);
-    let is_deep = |depth: &&f64| **depth > 0.0 && **depth >= found.deepest / 2.0;
-    found.falls = depths.iter().filter(is_deep).count();
+    found.deepest = depths.iter().map(|fall| fall.0).fold(0.0, f64::max);
+    for (depth, from) in depths {
+        if depth > 0.0 && depth >= found.deepest / 2.0 {
+            found.falls += 1;
+            if found.falls == 1 || from.at > found.last.at {
+                found.last = from;
+            }
+        }
+    }
 }
 
 /// The most that a history rose within `hours` before the last `hours` of it.

@@ -19,7 +19,7 @@ const TO_DEVIATION: f64 = 1.4826;
 const ROUNDING: f64 = 1e-6;
 
 /// The average of one span.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Span {
     at: f64,
     value: f64,
@@ -27,13 +27,13 @@ struct Span {
     top: Sample,
 }
 
-impl Default for Sample {
-    fn default() -> Self {
-        Self {
-            at: 0.0,
-            value: f64::NEG_INFINITY,
-        }
-    }
+impl Span {
+    const EMPTY: Self = Self {
+        at: 0.0,
+        value: 0.0,
+        count: 0.0,
+        top: Sample::NONE,
+    };
 }
 
 /// The spans of a window that have samples, oldest first.
@@ -80,7 +80,7 @@ impl Window {
     /// The last `hours` of a history; None where too little of it is there.
     pub(crate) fn of(samples: &[Sample], hours: f64) -> Option<Self> {
         let mut window = Self {
-            spans: [Span::default(); SPANS],
+            spans: [Span::EMPTY; SPANS],
             count: 0,
         };
         let spans = number(SPANS);
