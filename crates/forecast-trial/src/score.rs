@@ -171,7 +171,7 @@ fn ours(points: &[Point], minute: usize, scratch: &mut Scratch) -> Option<Alarm>
     match forecast(points, &question, scratch) {
         Outlook::Full(full) => Some(Alarm {
             expected: left(full.expected),
-            bounds: Some((left(full.earliest), full.latest.map_or(f64::INFINITY, left))),
+            bounds: full.latest.map(|latest| (left(full.earliest), left(latest))),
         }),
         Outlook::None(_) => None,
     }
@@ -273,4 +273,31 @@ pub fn trace(series: &Series, last: usize) -> String {
         let _ = writeln!(out, "   {:6.1}h level {:.1} left {:?} {text}", count(*minute)/60.0, level, series.full_at.map(|f| count(f - minute)/60.0));
     }
     out
+}
+
+/// x
+pub fn cost(corpus: &[Series]) {
+    let mut scratch = Scratch::default();
+    let mut all = Vec::new();
+    for series in corpus {
+        let kept = Kept::new(series);
+        let minute = series.values.len() - 1;
+        let mut points = Vec::new();
+        kept.points(minute - 10, &mut points);
+        all.push((minute - 10, points));
+    }
+    let mut least = vec![Duration::MAX; all.len()]; let mut pl = least.clone();
+    for _ in 0..40 {
+    for (at, (minute, points)) in all.iter().enumerate() {
+        let question = Question { now: time(count(*minute)), full: 100.0, horizon: Duration::from_secs(86400) };
+        let t1 = std::time::Instant::now();
+        std::hint::black_box(forecast(points, &question, &mut scratch));
+        least[at] = least[at].min(t1.elapsed());
+        let t1 = std::time::Instant::now();
+        std::hint::black_box(Line::through(points.iter().map(|p| (p.at.millis() as f64, p.value)), count(*minute)));
+        pl[at] = pl[at].min(t1.elapsed());
+    }
+    }
+    let worst = least.iter().enumerate().max_by_key(|x| x.1).unwrap();
+    println!("ours mean {:?} worst {:?} {:?}; plain {:?}", least.iter().sum::<Duration>() / all.len() as u32, worst.1, corpus[worst.0].kind, pl.iter().sum::<Duration>() / all.len() as u32);
 }

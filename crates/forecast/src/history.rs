@@ -4,6 +4,10 @@ use ng_engine::time::Time;
 
 use crate::outlook::{Point, Question, Reason};
 
+/// What is further from zero is no percentage, and its square no number to count with.
+const LARGEST: f64 = 1e6;
+/// Older points are passed over, in hours: the longest window.
+const OLDEST: f64 = 168.0;
 /// Fewer cannot show a line and its noise.
 pub(crate) const LEAST_POINTS: usize = 8;
 /// What a history must at least reach back, in hours.
@@ -37,24 +41,31 @@ pub(crate) fn usable(
     samples: &mut Vec<Sample>,
 ) -> Result<(), Reason> {
     samples.clear();
-    if !question.full.is_finite() {
+    if !is_percentage(question.full) {
         return Err(Reason::NoLimit);
     }
     let mut last = None;
     for point in points {
         // A clock that was set back gives points that are older than those before them.
-        let is_usable = point.value.is_finite()
-            && point.at <= question.now
-            && last.is_none_or(|last| point.at > last);
-        if is_usable {
-            last = Some(point.at);
+        let is_later = point.at <= question.now && last.is_none_or(|last| point.at > last);
+        if !is_later || !is_percentage(point.value) {
+            continue;
+        }
+        last = Some(point.at);
+        let age = hours(point.at, question.now);
+        if age <= OLDEST {
             samples.push(Sample {
-                at: -hours(point.at, question.now),
+                at: -age,
                 value: point.value,
             });
         }
     }
     enough(samples)
+}
+
+/// NaN is none.
+fn is_percentage(value: f64) -> bool {
+    value.abs() <= LARGEST
 }
 
 fn hours(from: Time, to: Time) -> f64 {

@@ -1,215 +1,212 @@
-//! Which line through the past is believed, if any, and what follows from it.
+//! Which line through the past is believed, if any.
 
-use std::time::Duration;
-
-use ng_engine::time::Time;
-
-use crate::history::{self, Sample};
-use crate::outlook::{Full, Outlook, Point, Question, Reason, Scratch};
-use crate::swing::{Swings, most_risen, swings};
+use crate::history::Sample;
+use crate::outlook::Reason;
+use crate::rank::Ranked;
+use crate::swing::{Swings, most_risen};
 use crate::window::{Line, Window};
 
 /// The windows that lines are laid through, in hours.
 const HOURS: [f64; 7] = [1.0, 2.0, 4.0, 8.0, 24.0, 72.0, 168.0];
 /// A line must rise by so many percent from end to end.
 const LEAST_RISE: f64 = 1.0;
+/// A line must rise by so many steps of the scale: one or two are a step and not a line.
+const RISE_OVER_QUANTUM: f64 = 3.0;
 /// A line must rise by so many deviations of what it leaves unexplained.
 const RISE_OVER_SPREAD: f64 = 3.0;
-/// A line that rises by so many times the deepest fall is no part of a saw-tooth.
-const RISE_OVER_FALL: f64 = 1.5;
-/// What of a rise may come within a quarter of the time; an even one has a quarter there.
-const BURST: f64 = 0.6;
-/// By how much of the rise the last spans may leave the line.
-const ASTRAY: f64 = 0.1;
-/// The same with any noise.
-const ASTRAY_AT_MOST: f64 = 0.25;
 /// The lower bound of a rate must be this share of it.
 const SURE: f64 = 0.4;
+/// What of a rise may come within a quarter of the time; an even one has a quarter there.
+const BURST: f64 = 0.6;
+/// By what share of the rise the last spans may leave the line: noise allows more, but not any.
+const ASTRAY: (f64, f64) = (0.1, 0.25);
 /// A shorter window contradicts a longer one if it grows by less than this share of its rate.
 const CONTRADICTED: f64 = 0.6;
-/// The longer windows that a shorter one can contradict are so many times its length.
+/// The longer windows that a shorter one can contradict are so many times its length; in a longer one still, it may be
+/// the flat part of a staircase.
 const CONTRADICTS: f64 = 4.0;
-/// A growth is drawn out to so many times its length.
-const DRAWN_OUT: f64 = 4.0;
+/// A line that rises by so many times the deepest fall is no part of what comes and goes.
+const OUTGROWN: f64 = 1.5;
 /// A rise by so many times the most that the history rose in the same time before is something new.
 const FASTER: f64 = 2.0;
+/// After a single fall, a rise by this share of it is no longer taken for the way to the next.
+const REGROWN: f64 = 0.75;
+/// How far above its former heights it has to be to have left them: a share of the deepest fall, within bounds in
+/// percent. Averages of an hour are lower than the heights themselves.
+const ABOVE: f64 = 0.15;
+const ABOVE_BOUNDS: (f64, f64) = (0.5, 2.0);
 /// A rate that keeps more than this share of itself from one half of a window to the other does not slow down.
 const SLOWER: f64 = 0.9;
-/// After a single fall, a rise of this share of it is no longer taken for the way to the next.
-const REGROWN: f64 = 0.75;
+/// A growth is drawn out to so many times its rise.
+const DRAWN_OUT: f64 = 4.0;
 /// What falls are worth as a deviation, when windows are compared.
 const FALL_AS_SPREAD: f64 = 0.3;
+/// Less than this is no deviation when windows are compared, in percent: the longest of clear lines is told.
+const LEAST_SPREAD: f64 = 0.05;
 
-/// Tells when a history becomes full, or why that cannot be told. Any input has an answer.
-pub fn forecast(points: &[Point], question: &Question, scratch: &mut Scratch) -> Outlook {
-    match told(points, question, scratch) {
-        Ok(full) => Outlook::Full(full),
-        Err(reason) => Outlook::None(reason),
-    }
-}
-
-fn told(points: &[Point], question: &Question, scratch: &mut Scratch) -> Result<Full, Reason> {
-    history::usable(points, question, &mut scratch.samples)?;
-    let swings = swings(&scratch.samples, &mut scratch.numbers);
-    if swings.level >= question.full {
-        return Err(Reason::AlreadyFull);
-    }
-    let judge = Judge {
-        swings,
-        full: question.full,
-    };
-    let verdict = judge.judge(&scratch.samples, &mut scratch.numbers)?;
-    verdict.full(question)
-}
-
-struct Judge {
-    swings: Swings,
-    full: f64,
-}
-
-/// A window with what is around it.
-struct Past<'a> {
-    samples: &'a [Sample],
-    window: &'a Window,
-    contradicted: bool,
+/// What a history is judged by.
+pub(crate) struct Judge<'a> {
+    pub(crate) samples: &'a [Sample],
+    pub(crate) swings: Swings,
+    /// What counts as full.
+    pub(crate) full: f64,
+    pub(crate) numbers: &'a mut Vec<Ranked>,
+    pub(crate) lows: &'a mut Vec<Sample>,
 }
 
 /// A line that is believed.
-struct Believed {
-    line: Line,
-    /// Percent an hour in the long run.
-    rate: f64,
+#[derive(Clone, Copy)]
+pub(crate) struct Believed {
+    pub(crate) line: Line,
+    pub(crate) growth: Growth,
     /// Percent from the line's upper edge now to full.
-    room: f64,
+    pub(crate) room: f64,
+    /// The share of the windows that could speak and are believed, too.
+    pub(crate) agreement: f64,
 }
 
-impl Believed {
-    /// Until it is full.
-    fn hours(&self) -> f64 {
-        self.room / self.rate
+/// How a growth stands to what came and went before.
+#[derive(Clone, Copy)]
+pub(crate) enum Growth {
+    /// It is larger than all that fell: percent an hour.
+    Lasting(f64),
+    /// It has left the former heights, or is faster than any before, but may fall as those did: percent an hour.
+    Parting(f64),
+}
+
+impl Growth {
+    pub(crate) fn rate(self) -> f64 {
+        match self {
+            Self::Lasting(rate) | Self::Parting(rate) => rate,
+        }
     }
 }
 
-/// The line that is told.
-struct Verdict {
-    believed: Believed,
-    /// The share of windows that could speak and agree.
-    agreement: f64,
-}
-
-impl Judge {
-    fn judge(&self, samples: &[Sample], numbers: &mut Vec<f64>) -> Result<Verdict, Reason> {
-        let mut best: Option<(f64, Believed)> = None;
-        let mut nearest = None;
-        let mut shorter: [Option<(f64, Line)>; HOURS.len()] = [None; HOURS.len()];
+impl Judge<'_> {
+    /// The clearest line that is believed; of several doubts that of the line which came nearest.
+    pub(crate) fn judge(&mut self) -> Result<Believed, Reason> {
+        let mut best: Option<Believed> = None;
+        let mut nearest = Reason::TooShort;
+        let mut lines: [Option<Line>; HOURS.len()] = [None; HOURS.len()];
         let (mut asked, mut agreed) = (0.0, 0.0);
         for (at, hours) in HOURS.into_iter().enumerate() {
-            let Some(window) = Window::of(samples, hours) else {
+            let Some(window) = Window::of(self.samples, hours) else {
                 continue;
             };
-            let line = window.line(numbers);
+            let line = window.line(self.numbers);
+            let contradicted = self.is_contradicted(&line, hours, &lines);
+            lines[at] = Some(line);
             asked += 1.0;
-            let contradicted = shorter.iter().flatten().any(|(of, short)| {
-                of * CONTRADICTS >= hours && self.contradicts(*of, short, &line)
-            });
-            shorter[at] = Some((hours, line));
-            let past = Past { samples, window: &window, contradicted };
-            match self.believe(&past, &line, numbers) {
-                Err(reason) => nearest = nearest.max(Some(reason)),
+            let believed = if contradicted && line.slope.low > 0.0 {
+                Err(Reason::Erratic)
+            } else {
+                self.believe(&window, line)
+            };
+            match believed {
+                Err(reason) => nearest = nearest.max(reason),
                 Ok(believed) => {
                     agreed += 1.0;
-                    let weight = self.weight(&line);
-                    if best.as_ref().is_none_or(|(most, _)| weight > *most) {
-                        best = Some((weight, believed));
+                    if best.is_none_or(|best| self.weight(&believed) > self.weight(&best)) {
+                        best = Some(believed);
                     }
                 }
             }
         }
-        let (_, believed) = best.ok_or(nearest.unwrap_or(Reason::TooShort))?;
-        Ok(Verdict {
-            believed,
+        let believed = best.ok_or(nearest)?;
+        Ok(Believed {
             agreement: agreed / f64::max(asked, 1.0),
+            ..believed
         })
     }
 
-    fn room(&self, line: &Line) -> f64 {
-        (self.full - line.now - line.tops.max(0.0)).max(0.0)
-    }
-
     /// How clear a line is against what moves beside it.
-    fn weight(&self, line: &Line) -> f64 {
-        let moves = line
-            .spread
-            .max(FALL_AS_SPREAD * self.swings.deepest)
-            .max(0.05);
-        line.rise() / moves
+    fn weight(&self, believed: &Believed) -> f64 {
+        let falls = FALL_AS_SPREAD * self.swings.deepest;
+        let moves = believed.line.spread.max(falls).max(LEAST_SPREAD);
+        believed.line.rise() / moves
     }
 
-    fn contradicts(&self, hours: f64, short: &Line, long: &Line) -> bool {
-        short.slope.high + self.swings.quantum / hours < CONTRADICTED * long.slope.middle
+    /// Whether a shorter window says that the growth of this one is over.
+    fn is_contradicted(&self, line: &Line, hours: f64, lines: &[Option<Line>]) -> bool {
+        HOURS.iter().zip(lines).any(|(shorter, other)| {
+            let quantum = self.swings.quantum / shorter;
+            let is_slower = |other: &Line| {
+                other.slope.high + quantum < CONTRADICTED * line.slope.middle
+            };
+            shorter * CONTRADICTS >= hours && other.as_ref().is_some_and(is_slower)
+        })
     }
 
-    fn believe(&self, past: &Past, line: &Line, numbers: &mut Vec<f64>) -> Result<Believed, Reason> {
-        let (swings, rise) = (&self.swings, line.rise());
-        let spread = line.spread.max(swings.quantum / 3.0);
-        let least = LEAST_RISE.max(3.0 * swings.quantum).max(RISE_OVER_SPREAD * spread);
+    fn believe(&mut self, window: &Window, line: Line) -> Result<Believed, Reason> {
+        let (rise, quantum) = (line.rise(), self.swings.quantum);
+        // Even steps leave a third of one on both sides of a line.
+        let spread = line.spread.max(quantum / 3.0);
+        let least = LEAST_RISE
+            .max(RISE_OVER_QUANTUM * quantum)
+            .max(RISE_OVER_SPREAD * spread);
         if line.slope.low <= 0.0 || rise < least {
             return Err(Reason::NotGrowing);
         }
-        let astray = (2.0 * spread).clamp(ASTRAY * rise, ASTRAY_AT_MOST * rise);
-        if line.slope.low < SURE * line.slope.middle {
+        let astray = (2.0 * spread).max(ASTRAY.0 * rise).min(ASTRAY.1 * rise);
+        let is_sure = line.slope.low >= SURE * line.slope.middle;
+        if !is_sure || line.ahead.abs() > astray || window.burst() > BURST * rise {
             return Err(Reason::Erratic);
         }
-        if past.window.burst() > BURST * rise || line.ahead.abs() > astray || past.contradicted {
-            return Err(Reason::Erratic);
-        }
-        let rate = self.rate(past.samples, line).ok_or(Reason::Recurring)?;
-        if self.slows(past.window, line, numbers) {
+        let growth = self.growth(&line).ok_or(Reason::Recurring)?;
+        let room = (self.full - line.now - line.tops.max(0.0)).max(0.0);
+        if self.slows(window, room) {
             return Err(Reason::Slowing);
         }
-        let believed = Believed {
-            line: *line,
-            rate,
-            room: self.room(line),
-        };
-        if believed.room > DRAWN_OUT * line.rise() {
+        if room > DRAWN_OUT * rise {
             return Err(Reason::TooYoung);
         }
-        Ok(believed)
+        Ok(Believed {
+            line,
+            growth,
+            room,
+            agreement: 0.0,
+        })
     }
 
-    /// The rate that can be drawn out: that of the line, if it is no part of what comes and goes.
-    fn rate(&self, samples: &[Sample], line: &Line) -> Option<f64> {
+    /// The growth, unless it may be a part of what comes and goes.
+    fn growth(&mut self, line: &Line) -> Option<Growth> {
         let swings = &self.swings;
+        let (rate, rise) = (line.slope.middle, line.rise());
         let Some(highest) = swings.highest else {
-            return Some(line.slope.middle);
+            return Some(Growth::Lasting(rate));
         };
-        let again = swings.falls > 1;
-        let regrown = swings.level - swings.lowest;
-        let is_large = line.rise() >= RISE_OVER_FALL * swings.deepest
-            || (!again && regrown >= REGROWN * swings.deepest)
-            || line.rise() >= FASTER * most_risen(samples, line.length);
-        if is_large {
-            return Some(line.slope.middle);
+        if rise >= OUTGROWN * swings.deepest {
+            return Some(Growth::Lasting(rate));
         }
-        let margin = (0.15 * swings.deepest).max(3.0 * swings.noise).clamp(0.5, 2.0);
-        if swings.level < highest.value + margin {
+        let is_single = swings.falls == 1;
+        let regrown = swings.level - swings.lowest;
+        if (is_single && regrown >= REGROWN * swings.deepest)
+            || rise >= FASTER * most_risen(self.samples, line.length, self.lows)
+        {
+            return Some(Growth::Parting(rate));
+        }
+        let least = (ABOVE * swings.deepest)
+            .max(3.0 * swings.noise)
+            .clamp(ABOVE_BOUNDS.0, ABOVE_BOUNDS.1);
+        let above = swings.level - highest.value;
+        if above < least {
             return None;
         }
-        let rate = line.slope.middle;
-        if !again {
-            return Some(rate);
+        if is_single {
+            return Some(Growth::Parting(rate));
         }
-        // What comes and goes may also have begun to grow: then its upper edge tells the rate, until it is so far above
-        // the edge that it must be something else.
+        // What comes and goes may itself have begun to grow. Then its upper edge tells the rate, until the level is so
+        // far above that edge that it must be something else.
         let edge = (swings.level - swings.last.value) / -swings.last.at;
-        let beyond = ((swings.level - highest.value) / swings.deepest).min(1.0);
-        Some(rate.min(edge + beyond * (rate - edge)))
+        let beyond = (above / swings.deepest).min(1.0);
+        Some(Growth::Parting(rate.min(edge + beyond * (rate - edge))))
     }
 
-    /// Whether the rate goes down, and so fast that the growth ends below full.
-    fn slows(&self, window: &Window, line: &Line, numbers: &mut Vec<f64>) -> bool {
-        let (older, newer, between) = window.halves(numbers);
+    /// Whether the rate goes down, and so fast that the growth ends within the room there is: a rate that halves in
+    /// equal times has a sum.
+    fn slows(&mut self, window: &Window, room: f64) -> bool {
+        let halves = window.halves(self.numbers);
+        let (older, newer) = (halves.older, halves.newer);
         if newer.middle <= 0.0 {
             return true;
         }
@@ -218,45 +215,7 @@ impl Judge {
         if !is_clear || keeps > SLOWER {
             return false;
         }
-        let slowness = between / -keeps.ln();
-        let to_come = newer.middle * keeps.sqrt() * slowness;
-        self.room(line) > to_come
+        let slowness = halves.between / -keeps.ln();
+        room > newer.middle * keeps.sqrt() * slowness
     }
-}
-
-impl Verdict {
-    fn full(&self, question: &Question) -> Result<Full, Reason> {
-        let Believed { line, rate, room } = &self.believed;
-        let hours = self.believed.hours();
-        let expected = after(question.now, hours);
-        if expected > question.now.plus(question.horizon) {
-            return Err(Reason::BeyondHorizon);
-        }
-        let slack = 2.0 * line.spread;
-        let high = line.slope.high * 1.1;
-        let low = line.slope.low.min(*rate) * 0.9;
-        let earliest = after(question.now, ((room - slack) / high).max(0.0));
-        let latest = after(question.now, (room + slack + line.tops.max(0.0)) / low);
-        Ok(Full {
-            expected,
-            earliest: earliest.min(expected),
-            latest: Some(latest.max(expected)),
-            confidence: self.confidence(hours),
-            per_hour: *rate,
-        })
-    }
-
-    fn confidence(&self, hours: f64) -> f64 {
-        let line = &self.believed.line;
-        let certain = line.slope.low / line.slope.middle;
-        let near = (2.0 * line.length / hours.max(0.1)).min(1.0);
-        let parts = certain * near * line.filled * (0.5 + self.agreement / 2.0);
-        parts.clamp(0.0, 1.0).sqrt()
-    }
-}
-
-/// `hours` after a time, to the millisecond; saturates.
-fn after(now: Time, hours: f64) -> Time {
-    let seconds = (hours * 3600.0).min(1e9);
-    now.plus(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }

@@ -8,13 +8,17 @@
 //! - `history`: what can be used of the points
 //! - `swing`: falls, noise and steps of the scale
 //! - `window`: spans of equal length and the median of the slopes between them
+//! - `rank`: medians and other ranks
 //! - `judge`: what a line must show before it is believed, and which of several is told
+//! - `tell`: times, bounds and confidence from that line
 
 mod history;
 mod judge;
 mod outlook;
+mod rank;
 mod swing;
+mod tell;
 mod window;
 
-pub use judge::forecast;
 pub use outlook::{Full, Outlook, Point, Question, Reason, Scratch};
+pub use tell::forecast;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ng_engine::time::Time;
 
 use crate::history::Sample;
+use crate::rank::Ranked;
 
 /// A reading of the past. An average belongs to the middle of its span.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,5 +108,6 @@ impl fmt::Display for Reason {
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     pub(crate) samples: Vec<Sample>,
-    pub(crate) numbers: Vec<f64>,
+    pub(crate) lows: Vec<Sample>,
+    pub(crate) numbers: Vec<Ranked>,
 }

@@ -2,6 +2,7 @@
 //! scale.
 
 use crate::history::Sample;
+use crate::rank::{Ranked, median, middle};
 
 /// A fall of less is none, in percent. Scales of whole percents go up and down by one for nothing.
 const LEAST_FALL: f64 = 1.5;
@@ -32,7 +33,7 @@ pub(crate) struct Swings {
     pub(crate) level: f64,
 }
 
-pub(crate) fn swings(samples: &[Sample], numbers: &mut Vec<f64>) -> Swings {
+pub(crate) fn swings(samples: &[Sample], numbers: &mut Vec<Ranked>) -> Swings {
     let mut found = Swings {
         noise: noise(samples, numbers),
         quantum: quantum(samples),
@@ -47,14 +48,14 @@ pub(crate) fn swings(samples: &[Sample], numbers: &mut Vec<f64>) -> Swings {
     found
 }
 
-fn noise(samples: &[Sample], numbers: &mut Vec<f64>) -> f64 {
+fn noise(samples: &[Sample], numbers: &mut Vec<Ranked>) -> f64 {
     numbers.clear();
     for three in samples.windows(3) {
         let share = (three[1].at - three[0].at) / (three[2].at - three[0].at);
         let middle = three[0].value + share * (three[2].value - three[0].value);
-        numbers.push((three[1].value - middle).abs());
+        numbers.push(Ranked::of((three[1].value - middle).abs()));
     }
-    median(numbers).unwrap_or(0.0) * TO_DEVIATION
+    median(numbers) * TO_DEVIATION
 }
 
 /// A scale has steps if many neighbours are equal; then the smallest other distance is one.
@@ -82,10 +83,6 @@ fn level(samples: &[Sample]) -> f64 {
         *into = sample.value;
     }
     middle(last)
-}
-
-fn middle([a, b, c]: [f64; 3]) -> f64 {
-    a.min(b).max(a.max(b).min(c))
 }
 
 /// Falls that are remembered by their depth; of more than these the oldest are forgotten.
@@ -132,32 +129,20 @@ fn falls(samples: &[Sample], found: &mut Swings) {
 }
 
 /// The most that a history rose within `hours` before the last `hours` of it.
-pub(crate) fn most_risen(samples: &[Sample], hours: f64) -> f64 {
+pub(crate) fn most_risen(samples: &[Sample], hours: f64, lows: &mut Vec<Sample>) -> f64 {
     let before = samples.partition_point(|sample| sample.at < -hours);
-    let samples = &samples[..before];
-    let mut most: f64 = 0.0;
-    let mut start = 0;
-    for (end, to) in samples.iter().enumerate() {
-        while to.at - samples[start].at > hours {
-            start += 1;
+    // The lows of the time that moves along: each is higher than the one before it, as only later ones can follow it.
+    lows.clear();
+    let (mut first, mut most) = (0, 0.0_f64);
+    for sample in &samples[..before] {
+        while lows.len() > first && lows.last().is_some_and(|low| low.value >= sample.value) {
+            lows.pop();
         }
-        let low = samples[start..end].iter().map(|from| from.value);
-        most = most.max(to.value - low.fold(to.value, f64::min));
+        lows.push(*sample);
+        while sample.at - lows[first].at > hours {
+            first += 1;
+        }
+        most = most.max(sample.value - lows[first].value);
     }
     most
-}
-
-/// The median; `numbers` are put into another order.
-pub(crate) fn median(numbers: &mut [f64]) -> Option<f64> {
-    let half = numbers.len() / 2;
-    if numbers.is_empty() {
-        return None;
-    }
-    let (below, middle, _) = numbers.select_nth_unstable_by(half, f64::total_cmp);
-    let middle = *middle;
-    if below.len() == half && numbers.len() % 2 == 1 {
-        return Some(middle);
-    }
-    let below = numbers[..half].iter().copied().max_by(f64::total_cmp);
-    Some(below.map_or(middle, |below| f64::midpoint(below, middle)))
 }

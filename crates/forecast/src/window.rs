@@ -5,7 +5,7 @@
 //! statistic allows.
 
 use crate::history::{LEAST_POINTS, Sample};
-use crate::swing::median;
+use crate::rank::{Ranked, count, halves, median, middle, place, quantile};
 
 /// Spans of a window.
 const SPANS: usize = 24;
@@ -83,18 +83,14 @@ impl Window {
             spans: [Span::EMPTY; SPANS],
             count: 0,
         };
-        let spans = number(SPANS);
+        let spans = count(SPANS);
+        let a_hour = spans / hours;
         for sample in samples.iter().rev() {
-            let place = -sample.at / hours * spans;
-            if place >= spans {
+            let age = -sample.at * a_hour;
+            if age >= spans {
                 break;
             }
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "from zero to below the number of spans"
-            )]
-            let span = &mut window.spans[SPANS - 1 - (place as usize).min(SPANS - 1)];
+            let span = &mut window.spans[SPANS - 1 - place(age).min(SPANS - 1)];
             span.at += sample.at;
             span.value += sample.value;
             span.count += 1.0;
@@ -134,32 +130,24 @@ impl Window {
     }
 
     /// The line through all spans.
-    pub(crate) fn line(&self, numbers: &mut Vec<f64>) -> Line {
+    pub(crate) fn line(&self, numbers: &mut Vec<Ranked>) -> Line {
         let spans = self.spans();
-        let middle = slope(spans, 0.0, numbers).middle;
-        let residuals = |numbers: &mut Vec<f64>, spans: &[Span], from: f64| {
-            numbers.clear();
-            numbers.extend(spans.iter().map(|span| span.value - middle * span.at - from));
-        };
-        residuals(numbers, spans, 0.0);
-        let now = median(numbers).unwrap_or(0.0);
-        residuals(numbers, spans, now);
-        let memory = memory(numbers);
-        numbers.iter_mut().for_each(|residual| *residual = residual.abs());
-        let spread = median(numbers).unwrap_or(0.0) * TO_DEVIATION;
-        residuals(numbers, &spans[spans.len() - 3..], now);
-        let ahead = median(numbers).unwrap_or(0.0);
-        numbers.clear();
-        numbers.extend(spans.iter().map(|span| span.top.value - middle * span.top.at - now));
-        let tops = quantile(numbers, 0.8);
+        let slopes = Slopes::between(spans, numbers);
+        let rate = slopes.middle;
+        let now = middle_of(spans, |span| span.value - rate * span.at);
+        let away = |span: &Span| span.value - rate * span.at - now;
+        let mut last = [0.0; 3];
+        for (into, span) in last.iter_mut().zip(spans.iter().rev()) {
+            *into = away(span);
+        }
         Line {
-            slope: slope(spans, memory, numbers),
+            slope: slopes.bounded(memory(spans, away)),
             now,
-            spread,
-            ahead,
-            tops,
+            spread: middle_of(spans, |span| away(span).abs()) * TO_DEVIATION,
+            ahead: middle(last),
+            tops: tops(spans, |top| top.value - rate * top.at - now),
             length: self.length(),
-            filled: number(spans.len()) / number(SPANS),
+            filled: count(spans.len()) / count(SPANS),
         }
     }
 
@@ -179,73 +167,99 @@ impl Window {
         most
     }
 
-    /// The slopes of the older and of the newer half, with the hours between their middles.
-    pub(crate) fn halves(&self, numbers: &mut Vec<f64>) -> (Slope, Slope, f64) {
+    /// The slopes of both halves.
+    pub(crate) fn halves(&self, numbers: &mut Vec<Ranked>) -> Halves {
         let (older, newer) = self.spans().split_at(self.count / 2);
         let middle = |spans: &[Span]| match spans {
             [first, .., last] => f64::midpoint(first.at, last.at),
             _ => 0.0,
         };
-        let between = middle(newer) - middle(older);
-        (
-            slope(older, 0.0, numbers),
-            slope(newer, 0.0, numbers),
-            between,
-        )
-    }
-}
-
-/// The median slope, with bounds for spans whose neighbours are alike by `memory`.
-fn slope(spans: &[Span], memory: f64, numbers: &mut Vec<f64>) -> Slope {
-    numbers.clear();
-    for (at, from) in spans.iter().enumerate() {
-        let slope = |to: &Span| (to.value - from.value) / (to.at - from.at);
-        numbers.extend(spans[at + 1..].iter().map(slope));
-    }
-    let (count, pairs) = (number(spans.len()), number(numbers.len()));
-    let variance = count * (count - 1.0) * (2.0 * count + 5.0) / 18.0;
-    let away = DEVIATIONS * (variance * (1.0 + memory) / (1.0 - memory)).sqrt();
-    let share = away / pairs / 2.0;
-    let bound = |numbers: &mut Vec<f64>, share: f64, none: f64| {
-        if (0.0..=1.0).contains(&share) {
-            quantile(numbers, share)
-        } else {
-            none
+        Halves {
+            older: Slopes::between(older, numbers).bounded(0.0),
+            newer: Slopes::between(newer, numbers).bounded(0.0),
+            between: middle(newer) - middle(older),
         }
-    };
-    Slope {
-        low: bound(numbers, 0.5 - share, f64::NEG_INFINITY),
-        middle: median(numbers).unwrap_or(0.0),
-        high: bound(numbers, 0.5 + share, f64::INFINITY),
     }
 }
 
-/// How much of a residual is left in the next: 0 for noise without memory, below 1.
-fn memory(residuals: &[f64]) -> f64 {
-    let squares: f64 = residuals.iter().map(|residual| residual * residual).sum();
-    if squares < ROUNDING * ROUNDING * number(residuals.len()) {
+/// A window in two.
+pub(crate) struct Halves {
+    pub(crate) older: Slope,
+    pub(crate) newer: Slope,
+    /// Hours from the middle of the one to that of the other.
+    pub(crate) between: f64,
+}
+
+/// The median of what is seen in each span.
+fn middle_of(spans: &[Span], see: impl Fn(&Span) -> f64) -> f64 {
+    let mut seen = [Ranked::LEAST; SPANS];
+    for (into, span) in seen.iter_mut().zip(spans) {
+        *into = Ranked::of(see(span));
+    }
+    median(&mut seen[..spans.len()])
+}
+
+/// What four of five tops lie below.
+fn tops(spans: &[Span], see: impl Fn(&Sample) -> f64) -> f64 {
+    let mut seen = [Ranked::LEAST; SPANS];
+    for (into, span) in seen.iter_mut().zip(spans) {
+        *into = Ranked::of(see(&span.top));
+    }
+    quantile(&mut seen[..spans.len()], 0.8)
+}
+
+/// The slopes between all pairs of spans, around the middle one.
+struct Slopes<'a> {
+    below: &'a mut [Ranked],
+    middle: f64,
+    above: &'a mut [Ranked],
+    /// Deviation of Kendall's statistic, without memory.
+    deviation: f64,
+}
+
+impl<'a> Slopes<'a> {
+    fn between(spans: &[Span], numbers: &'a mut Vec<Ranked>) -> Self {
+        numbers.clear();
+        for (at, from) in spans.iter().enumerate() {
+            let slope = |to: &Span| Ranked::of((to.value - from.value) / (to.at - from.at));
+            numbers.extend(spans[at + 1..].iter().map(slope));
+        }
+        let (below, middle, above) = halves(numbers);
+        let spans = count(spans.len());
+        Self {
+            below,
+            middle,
+            above,
+            deviation: (spans * (spans - 1.0) * (2.0 * spans + 5.0) / 18.0).sqrt(),
+        }
+    }
+
+    /// With bounds for spans whose neighbours are alike by `memory`.
+    fn bounded(self, memory: f64) -> Slope {
+        let ranks = DEVIATIONS * self.deviation * ((1.0 + memory) / (1.0 - memory)).sqrt() / 2.0;
+        // As a share of one half; beyond its end there is no bound.
+        let share = ranks / count(self.above.len() + 1);
+        let (low, high) = if share <= 1.0 {
+            let low = quantile(self.below, 1.0 - share);
+            (low, quantile(self.above, share))
+        } else {
+            (f64::NEG_INFINITY, f64::INFINITY)
+        };
+        Slope {
+            low: low.min(self.middle),
+            middle: self.middle,
+            high: high.max(self.middle),
+        }
+    }
+}
+
+/// How much of a distance from the line is left in the next: 0 for noise without memory, below 1.
+fn memory(spans: &[Span], away: impl Fn(&Span) -> f64) -> f64 {
+    let squares: f64 = spans.iter().map(|span| away(span).powi(2)).sum();
+    if squares < ROUNDING * ROUNDING * count(spans.len()) {
         return 0.0;
     }
-    let products: f64 = residuals.windows(2).map(|two| two[0] * two[1]).sum();
+    let product = |two: &[Span]| away(&two[0]) * away(&two[1]);
+    let products: f64 = spans.windows(2).map(product).sum();
     (products / squares).clamp(0.0, 0.8)
-}
-
-/// The number below which this share lies; `numbers` are put into another order.
-fn quantile(numbers: &mut [f64], share: f64) -> f64 {
-    if numbers.is_empty() {
-        return 0.0;
-    }
-    let place = (number(numbers.len() - 1) * share).round();
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "from zero to below the length"
-    )]
-    let place = (place as usize).min(numbers.len() - 1);
-    *numbers.select_nth_unstable_by(place, f64::total_cmp).1
-}
-
-#[expect(clippy::cast_precision_loss, reason = "at most a few hundred")]
-fn number(of: usize) -> f64 {
-    of as f64
 }

@@ -1,0 +1,3 @@
+//! x
+#[test]
+fn c() { ng_forecast_trial::cost(&ng_forecast_trial::chosen()); }
