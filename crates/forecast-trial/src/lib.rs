@@ -15,4 +15,4 @@ mod view;
 
 pub use corpus::{Kind, Series, chosen, held_out};
 pub use plain::Line;
-pub use score::{cost, trace, Score, Tally, by_kind, score};
+pub use score::{Score, Tally, by_kind, questions, score};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ng_engine::time::Time;
 use ng_forecast::{Outlook, Point, Question, Scratch, forecast};
 
 use crate::corpus::{DAY, Kind, LENGTH, Series};
@@ -161,17 +162,14 @@ fn level(values: &[f64], minute: usize) -> f64 {
 }
 
 fn ours(points: &[Point], minute: usize, scratch: &mut Scratch) -> Option<Alarm> {
-    let now = time(count(minute));
-    let question = Question {
-        now,
-        full: 100.0,
-        horizon: Duration::from_secs(HORIZON as u64 * 60),
-    };
-    let left = |at: ng_engine::time::Time| at.since(now).as_secs_f64() / 60.0;
+    let question = question(minute);
+    let left = |at: Time| at.since(question.now).as_secs_f64() / 60.0;
     match forecast(points, &question, scratch) {
         Outlook::Full(full) => Some(Alarm {
             expected: left(full.expected),
-            bounds: full.latest.map(|latest| (left(full.earliest), left(latest))),
+            bounds: full
+                .latest
+                .map(|latest| (left(full.earliest), left(latest))),
         }),
         Outlook::None(_) => None,
     }
@@ -253,51 +251,21 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// x
-pub fn trace(series: &Series, last: usize) -> String {
-    use std::fmt::Write;
-    let kept = Kept::new(series);
-    let mut out = String::new();
-    let mut points = Vec::new();
-    let mut scratch = Scratch::default();
-    let end = series.full_at.unwrap_or(LENGTH - HORIZON - GRACE);
-    let looks: Vec<usize> = (DAY..end).step_by(EVERY).collect();
-    for minute in looks.iter().rev().take(last).rev() {
-        let level = level(&series.values, *minute);
-        kept.points(*minute, &mut points);
-        let now = time(count(*minute));
-        let question = Question { now, full: 100.0, horizon: Duration::from_secs(86400) };
-        let o = forecast(&points, &question, &mut scratch);
-        let left = |at: ng_engine::time::Time| at.since(now).as_secs_f64() / 3600.0;
-        let text = match o { Outlook::None(r) => r.to_string(), Outlook::Full(f) => format!("FULL in {:.1} [{:.1} {:?}] conf {:.2} rate {:.2}", left(f.expected), left(f.earliest), f.latest.map(left), f.confidence, f.per_hour) };
-        let _ = writeln!(out, "   {:6.1}h level {:.1} left {:?} {text}", count(*minute)/60.0, level, series.full_at.map(|f| count(f - minute)/60.0));
-    }
-    out
-}
-
-/// x
-pub fn cost(corpus: &[Series]) {
-    let mut scratch = Scratch::default();
-    let mut all = Vec::new();
-    for series in corpus {
-        let kept = Kept::new(series);
+/// What a hook would ask about each series at its last look, to measure what an answer costs.
+pub fn questions(corpus: &[Series]) -> Vec<(Vec<Point>, Question)> {
+    let ask = |series: &Series| {
         let minute = series.values.len() - 1;
         let mut points = Vec::new();
-        kept.points(minute - 10, &mut points);
-        all.push((minute - 10, points));
+        Kept::new(series).points(minute, &mut points);
+        (points, question(minute))
+    };
+    corpus.iter().map(ask).collect()
+}
+
+fn question(minute: usize) -> Question {
+    Question {
+        now: time(count(minute)),
+        full: 100.0,
+        horizon: Duration::from_secs(HORIZON as u64 * 60),
     }
-    let mut least = vec![Duration::MAX; all.len()]; let mut pl = least.clone();
-    for _ in 0..40 {
-    for (at, (minute, points)) in all.iter().enumerate() {
-        let question = Question { now: time(count(*minute)), full: 100.0, horizon: Duration::from_secs(86400) };
-        let t1 = std::time::Instant::now();
-        std::hint::black_box(forecast(points, &question, &mut scratch));
-        least[at] = least[at].min(t1.elapsed());
-        let t1 = std::time::Instant::now();
-        std::hint::black_box(Line::through(points.iter().map(|p| (p.at.millis() as f64, p.value)), count(*minute)));
-        pl[at] = pl[at].min(t1.elapsed());
-    }
-    }
-    let worst = least.iter().enumerate().max_by_key(|x| x.1).unwrap();
-    println!("ours mean {:?} worst {:?} {:?}; plain {:?}", least.iter().sum::<Duration>() / all.len() as u32, worst.1, corpus[worst.0].kind, pl.iter().sum::<Duration>() / all.len() as u32);
 }

@@ -4,6 +4,7 @@ use std::f64::consts::TAU;
 
 use crate::corpus::{DAY, Kind, LENGTH, Ranges};
 use crate::random::Random;
+use crate::view::count as minutes;
 
 const HOUR: f64 = 60.0;
 /// From the onset of a leak to full, in hours. What is faster is found by an alarm on the level itself; that a forecast
@@ -42,11 +43,6 @@ pub(crate) fn shape(kind: Kind, ranges: &Ranges, random: &mut Random) -> Vec<f64
         Kind::Restarts => restarts(ranges, random),
         Kind::Pods => pods(random),
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "minutes of a week")]
-fn minutes(count: usize) -> f64 {
-    count as f64
 }
 
 /// A level for each minute.
@@ -96,7 +92,9 @@ fn slow(ranges: &Ranges, random: &mut Random) -> Vec<f64> {
 
 /// A leak that starts at a level, in percent an hour.
 fn leak(level: f64, ranges: &Ranges, random: &mut Random) -> f64 {
-    random.within(ranges.leak).min((100.0 - level) / LEAST_HOURS)
+    random
+        .within(ranges.leak)
+        .min((100.0 - level) / LEAST_HOURS)
 }
 
 /// Images come in pulls of some minutes and go when the bound is reached. From `fails` on something else grows, which
@@ -211,7 +209,10 @@ fn builder(ranges: &Ranges, random: &mut Random) -> Vec<f64> {
 
 fn noisy(random: &mut Random, deviation: f64) -> Vec<f64> {
     let level = random.within((62.0, 88.0));
-    let mut noise = Noise::new(deviation * random.within((0.3, 1.0)), random.within((2.0, 90.0)));
+    let mut noise = Noise::new(
+        deviation * random.within((0.3, 1.0)),
+        random.within((2.0, 90.0)),
+    );
     every_minute(|_| (level + noise.next(random)).min(99.0))
 }
 

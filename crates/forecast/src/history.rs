@@ -68,8 +68,12 @@ fn is_percentage(value: f64) -> bool {
     value.abs() <= LARGEST
 }
 
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a week of milliseconds is exact, and more is passed over"
+)]
 fn hours(from: Time, to: Time) -> f64 {
-    to.since(from).as_secs_f64() / 3600.0
+    to.millis().saturating_sub(from.millis()) as f64 / 3_600_000.0
 }
 
 fn enough(samples: &[Sample]) -> Result<(), Reason> {

@@ -22,8 +22,8 @@ const BURST: f64 = 0.6;
 const ASTRAY: (f64, f64) = (0.1, 0.25);
 /// A shorter window contradicts a longer one if it grows by less than this share of its rate.
 const CONTRADICTED: f64 = 0.6;
-/// The longer windows that a shorter one can contradict are so many times its length; in a longer one still, it may be
-/// the flat part of a staircase.
+/// The longer windows that a shorter one can contradict are so many times its length. In a longer one still it may be
+/// the flat part of a staircase, unless the longer line is too clear for stairs.
 const CONTRADICTS: f64 = 4.0;
 /// A line that rises by so many times the deepest fall is no part of what comes and goes.
 const OUTGROWN: f64 = 1.5;
@@ -128,12 +128,15 @@ impl Judge<'_> {
 
     /// Whether a shorter window says that the growth of this one is over.
     fn is_contradicted(&self, line: &Line, hours: f64, lines: &[Option<Line>]) -> bool {
+        let quantum = self.swings.quantum;
+        let spread = line.spread.max(quantum / 3.0);
         HOURS.iter().zip(lines).any(|(shorter, other)| {
-            let quantum = self.swings.quantum / shorter;
+            let is_telling = shorter * CONTRADICTS >= hours
+                || line.slope.middle * shorter >= RISE_OVER_SPREAD * spread;
             let is_slower = |other: &Line| {
-                other.slope.high + quantum < CONTRADICTED * line.slope.middle
+                other.slope.high + quantum / shorter < CONTRADICTED * line.slope.middle
             };
-            shorter * CONTRADICTS >= hours && other.as_ref().is_some_and(is_slower)
+            is_telling && other.as_ref().is_some_and(is_slower)
         })
     }
 

@@ -113,7 +113,11 @@ fn falls(samples: &[Sample], found: &mut Swings) {
             is_falling = high.value - value >= least;
             low = value;
         }
-        if is_falling && found.highest.is_none_or(|highest| high.value >= highest.value) {
+        if is_falling
+            && found
+                .highest
+                .is_none_or(|highest| high.value >= highest.value)
+        {
             found.highest = Some(high);
         }
     }

@@ -5,7 +5,7 @@
 //! statistic allows.
 
 use crate::history::{LEAST_POINTS, Sample};
-use crate::rank::{Ranked, count, halves, median, middle, place, quantile};
+use crate::rank::{Ranked, count, halves, median, middle, quantile};
 
 /// Spans of a window.
 const SPANS: usize = 24;
@@ -23,7 +23,6 @@ const ROUNDING: f64 = 1e-6;
 struct Span {
     at: f64,
     value: f64,
-    count: f64,
     top: Sample,
 }
 
@@ -31,9 +30,27 @@ impl Span {
     const EMPTY: Self = Self {
         at: 0.0,
         value: 0.0,
-        count: 0.0,
         top: Sample::NONE,
     };
+
+    /// None of nothing.
+    fn of(samples: &[Sample]) -> Option<Self> {
+        let (mut at, mut value) = (0.0, 0.0);
+        let mut top = samples.first()?;
+        for sample in samples {
+            at += sample.at;
+            value += sample.value;
+            if sample.value > top.value {
+                top = sample;
+            }
+        }
+        let share = 1.0 / count(samples.len());
+        Some(Self {
+            at: at * share,
+            value: value * share,
+            top: *top,
+        })
+    }
 }
 
 /// The spans of a window that have samples, oldest first.
@@ -83,39 +100,24 @@ impl Window {
             spans: [Span::EMPTY; SPANS],
             count: 0,
         };
-        let spans = count(SPANS);
-        let a_hour = spans / hours;
-        for sample in samples.iter().rev() {
-            let age = -sample.at * a_hour;
-            if age >= spans {
-                break;
-            }
-            let span = &mut window.spans[SPANS - 1 - place(age).min(SPANS - 1)];
-            span.at += sample.at;
-            span.value += sample.value;
-            span.count += 1.0;
-            if sample.value > span.top.value {
-                span.top = *sample;
+        let start = samples.partition_point(|sample| sample.at <= -hours);
+        let mut rest = &samples[start..];
+        let covered = -rest.first()?.at >= COVERED * hours;
+        if !covered || rest.len() < LEAST_POINTS {
+            return None;
+        }
+        for place in 1..=SPANS {
+            let end = hours * (count(place) / count(SPANS) - 1.0);
+            let within = rest.iter().take_while(|sample| sample.at <= end).count();
+            let (inside, later) = rest.split_at(within);
+            rest = later;
+            if let Some(span) = Span::of(inside) {
+                window.spans[window.count] = span;
+                window.count += 1;
             }
         }
-        window.close_up();
         let covered = window.length() >= COVERED * hours;
         (window.count >= LEAST_POINTS && covered).then_some(window)
-    }
-
-    /// Sums into averages; empty spans are left out.
-    fn close_up(&mut self) {
-        for at in 0..SPANS {
-            let span = self.spans[at];
-            if span.count > 0.0 {
-                self.spans[self.count] = Span {
-                    at: span.at / span.count,
-                    value: span.value / span.count,
-                    ..span
-                };
-                self.count += 1;
-            }
-        }
     }
 
     fn spans(&self) -> &[Span] {
