@@ -12,21 +12,21 @@ pub struct Line {
 impl Line {
     /// The line of least squares through points of minutes and values; None where there are fewer than two.
     pub fn through(points: impl Iterator<Item = (f64, f64)>, now: f64) -> Option<Self> {
-        let (mut n, mut sum_x, mut sum_y, mut sum_xy, mut sum_xx) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        let (mut n, mut times, mut values, mut products, mut squares) = (0.0, 0.0, 0.0, 0.0, 0.0);
         for (at, value) in points {
             let x = at - now;
             n += 1.0;
-            sum_x += x;
-            sum_y += value;
-            sum_xy += x * value;
-            sum_xx += x * x;
+            times += x;
+            values += value;
+            products += x * value;
+            squares += x * x;
         }
         if n < 2.0 {
             return None;
         }
-        let rise = (sum_xy - sum_x * sum_y / n) / (sum_xx - sum_x * sum_x / n);
+        let rise = (products - times * values / n) / (squares - times * times / n);
         Some(Self {
-            now: sum_y / n - rise * sum_x / n,
+            now: values / n - rise * times / n,
             rise,
         })
     }

@@ -266,6 +266,6 @@ fn question(minute: usize) -> Question {
     Question {
         now: time(count(minute)),
         full: 100.0,
-        horizon: Duration::from_secs(HORIZON as u64 * 60),
+        horizon: Duration::from_mins(HORIZON as u64),
     }
 }

@@ -8,7 +8,7 @@ const FALSE_ALARMS: f64 = 0.4;
 const COVERAGE: f64 = 0.85;
 
 fn share(of: usize, all: usize) -> f64 {
-    let count = |count| f64::from(u32::try_from(count).unwrap());
+    let count = |count| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     count(of) / count(all)
 }
 

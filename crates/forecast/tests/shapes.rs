@@ -1,5 +1,7 @@
 //! Histories of one shape each, and what is said about them.
 
+#![expect(clippy::panic, reason = "a helper that fails fails its test")]
+
 use std::time::Duration;
 
 use ng_engine::time::Time;
@@ -27,7 +29,7 @@ fn ask(points: &[Point]) -> Outlook {
     let question = Question {
         now: Time::from_millis(NOW),
         full: 100.0,
-        horizon: Duration::from_secs(86_400),
+        horizon: Duration::from_hours(24),
     };
     forecast(points, &question, &mut Scratch::default())
 }
@@ -83,7 +85,7 @@ fn a_limit_must_be_a_percentage() {
         let question = Question {
             now: Time::from_millis(NOW),
             full,
-            horizon: Duration::from_secs(86_400),
+            horizon: Duration::from_hours(24),
         };
         let outlook = forecast(&points, &question, &mut Scratch::default());
         assert_eq!(outlook, Outlook::None(Reason::NoLimit));
@@ -164,7 +166,7 @@ fn a_young_leak_is_found_within_two_hours() {
 
 #[test]
 fn growth_that_has_ended_is_no_longer_told() {
-    let points = history(48, |hour| 80.0 + 2.0 * (hour + 1.0).min(0.0).max(-8.0));
+    let points = history(48, |hour| 80.0 + 2.0 * (hour + 1.0).clamp(-8.0, 0.0));
     assert!(
         matches!(ask(&points), Outlook::None(_)),
         "{:?}",
