@@ -10,6 +10,8 @@ use crate::window::{Line, Window};
 const HOURS: [f64; 7] = [1.0, 2.0, 4.0, 8.0, 24.0, 72.0, 168.0];
 /// A line must rise by so many percent from end to end.
 const LEAST_RISE: f64 = 1.0;
+/// Points that are the end of a history.
+const LAST: usize = 12;
 /// A line must rise by so many steps of the scale: one or two are a step and not a line.
 const RISE_OVER_QUANTUM: f64 = 3.0;
 /// A line must rise by so many deviations of what it leaves unexplained.
@@ -85,6 +87,9 @@ impl Growth {
 impl Judge<'_> {
     /// The clearest line that is believed; of several doubts that of the line which came nearest.
     pub(crate) fn judge(&mut self) -> Result<Believed, Reason> {
+        if !self.has_risen() {
+            return Err(Reason::NotGrowing);
+        }
         let mut best: Option<Believed> = None;
         let mut nearest = Reason::TooShort;
         let mut lines: [Option<Line>; HOURS.len()] = [None; HOURS.len()];
@@ -117,6 +122,14 @@ impl Judge<'_> {
             agreement: agreed / f64::max(asked, 1.0),
             ..believed
         })
+    }
+
+    /// Whether the last points are anywhere above the lowest of all. Most histories are flat, and answered by this.
+    fn has_risen(&self) -> bool {
+        let value = |sample: &Sample| sample.value;
+        let last = self.samples.iter().rev().take(LAST).map(value);
+        let all = self.samples.iter().map(value);
+        last.fold(f64::NEG_INFINITY, f64::max) - all.fold(f64::INFINITY, f64::min) >= LEAST_RISE
     }
 
     /// How clear a line is against what moves beside it.
