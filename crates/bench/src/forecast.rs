@@ -83,8 +83,8 @@ fn cost(corpus: &[Series], table: &mut Table) {
             ours / count,
             lines / count
         ),
-        "<= 150 x",
-        ratio <= 150.0,
+        "<= 100 x",
+        ratio <= 100.0,
     );
 }
 
