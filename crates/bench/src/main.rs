@@ -3,9 +3,10 @@
 //! Machines are noisy and differ, so every figure is a ratio of CPU times of neighbouring runs, and its bound stands
 //! beside it. `cargo run --release -p ng-bench --bin ng-bench` builds the release executables, measures, and prints a table; it
 //! exits 1 if a bound is not met. `ng-bench FOLDER [PART…]` measures the executables in a folder, and only these parts:
-//! `sizes`, `starts`, `evaluation`, `growth`, `alerts`.
+//! `sizes`, `starts`, `evaluation`, `growth`, `alerts`, `forecast`.
 
 mod alerts;
+mod forecast;
 mod run;
 mod server;
 mod world;
@@ -26,12 +27,13 @@ const MEBIBYTE: u64 = 1 << 20;
 type Part = fn(&Path, &mut Table) -> anyhow::Result<()>;
 
 /// What is measured, by the name that chooses it.
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("sizes", sizes),
     ("starts", starts),
     ("evaluation", evaluation),
     ("growth", growth),
     ("alerts", alerts::alerts),
+    ("forecast", forecast::forecast),
 ];
 
 fn main() -> anyhow::Result<ExitCode> {

@@ -7,13 +7,15 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 
 /// Packages of ours below `crates/`, and those of ours that each may use. A new one needs a line here.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("ng-engine", &[]),
     ("ng-hook", &[]),
     ("ng-kube", &[]),
     ("ng-config", &[]),
     ("ng-template", &[]),
     ("ng-delivery", &["ng-engine"]),
+    ("ng-forecast", &["ng-engine"]),
+    ("ng-forecast-trial", &["ng-engine", "ng-forecast"]),
     ("ng-state", &["ng-delivery", "ng-engine"]),
     ("ng-metrics", &["ng-engine", "ng-kube"]),
     ("ng-nodes", &["ng-engine", "ng-hook", "ng-kube"]),
@@ -36,9 +38,12 @@ const MAY_USE: [(&str, &[&str]); 14] = [
             "ng-template",
         ],
     ),
-    // Measures executables from outside, and so knows none of their crates.
-    ("ng-bench", &[]),
+    // Measures executables from outside, and so knows none of their crates; a forecast is measured from inside.
+    ("ng-bench", &["ng-forecast", "ng-forecast-trial"]),
 ];
+
+/// Packages that measure: no hook and no other part may use them, so that no release has them.
+const MEASURES: [&str; 2] = ["ng-bench", "ng-forecast-trial"];
 
 /// Crates that only these packages may link, so that a heavy dependency stays where it is seen. `hooks/*` stands for
 /// every hook.
@@ -110,8 +115,8 @@ impl Package {
 
     /// Whether it may use the package `other` of ours.
     fn may_use(&self, other: &Package, for_tests: bool) -> bool {
-        let is_part =
-            MAY_USE.iter().any(|(name, _)| *name == other.name) && other.name != "ng-bench";
+        let is_part = MAY_USE.iter().any(|(name, _)| *name == other.name)
+            && !MEASURES.contains(&other.name.as_str());
         match self.name.as_str() {
             "ng-tests" => is_part,
             "ng-replay" => is_part || other.is_hook() || (for_tests && other.name == "ng-tests"),
