@@ -7,13 +7,14 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 
 /// Packages of ours below `crates/`, and those of ours that each may use. A new one needs a line here.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("ng-engine", &[]),
     ("ng-hook", &[]),
     ("ng-kube", &[]),
     ("ng-config", &[]),
     ("ng-template", &[]),
     ("ng-delivery", &["ng-engine"]),
+    ("ng-picture", &["ng-engine"]),
     ("ng-state", &["ng-delivery", "ng-engine"]),
     ("ng-metrics", &["ng-engine", "ng-kube"]),
     ("ng-nodes", &["ng-engine", "ng-hook", "ng-kube"]),
