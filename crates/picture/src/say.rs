@@ -167,8 +167,9 @@ pub(crate) fn forecast(
         None => Word::OpenRange.with(language, &[&earliest]),
     };
     let both = Word::InBrackets.with(language, &[&point, &range]);
-    let confidence = format!("{:.1}", arrival.confidence.max(0.0).min(1.0));
-    Word::Confidence.with(language, &[&both, &confidence])
+    let confidence = Some(arrival.confidence).filter(|confidence| !confidence.is_nan());
+    let confidence = confidence.map_or(0.0, |confidence| confidence.clamp(0.0, 1.0));
+    Word::Confidence.with(language, &[&both, &format!("{confidence:.1}")])
 }
 
 fn no_forecast(reason: NoForecast, language: Language) -> String {
@@ -207,7 +208,7 @@ mod tests {
         );
         assert_eq!(
             say(&arrival, Language::Chinese),
-            "6 小时后用满（4 小时 到 11 小时），置信度 0.8"
+            "6 小时后用满（4 小时到 11 小时），置信度 0.8"
         );
         arrival.latest = None;
         arrival.limit = 90.0;

@@ -26,9 +26,17 @@ fn is_unseen(sign: char) -> bool {
         || u32::from(sign) & 0xfffe == 0xfffe
 }
 
+/// Signs of one text that a page shows; names are shorter, and nobody reads a longer message there.
+const MOST_SIGNS: usize = 400;
+
 /// Appends the text to a page, as content or as the value of a quoted attribute.
 pub(crate) fn escape_into(page: &mut String, text: &str) {
-    for sign in visible(text).chars() {
+    let end = text
+        .char_indices()
+        .nth(MOST_SIGNS)
+        .map_or(text.len(), |(end, _)| end);
+    let (shown, rest) = text.split_at(end);
+    for sign in visible(shown).chars() {
         match sign {
             '&' => page.push_str("&amp;"),
             '<' => page.push_str("&lt;"),
@@ -41,6 +49,9 @@ pub(crate) fn escape_into(page: &mut String, text: &str) {
             '(' => page.push_str("&#40;"),
             other => page.push(other),
         }
+    }
+    if !rest.is_empty() {
+        page.push('…');
     }
 }
 
@@ -107,6 +118,13 @@ mod tests {
             escaped("<script>alert(1)</script>\"'&"),
             "&lt;script&gt;alert&#40;1)&lt;&#47;script&gt;&quot;&#39;&amp;"
         );
+    }
+
+    #[test]
+    fn a_page_shows_the_begin_of_a_text_without_end() {
+        let shown = escaped(&"é".repeat(1_000_000));
+        assert_eq!(shown, "é".repeat(MOST_SIGNS) + "…");
+        assert_eq!(escaped(&"é".repeat(MOST_SIGNS)), "é".repeat(MOST_SIGNS));
     }
 
     #[test]

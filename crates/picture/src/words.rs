@@ -52,8 +52,8 @@ words! {
     For: "for {}", "已 {}";
     Since: "since {}", "自 {} 起";
     EveryNode: "Every node", "所有节点";
-    HeatHelp: "One cell is one node, in order of names; its tooltip has the values.",
-        "每格一个节点，按名称排序；悬停可看数值。";
+    HeatHelp: "One cell is one node, in order of names; point at it or tap it for the values.",
+        "每格一个节点，按名称排序；悬停或点按可看数值。";
     NoZone: "no zone", "无可用区";
     Zone: "Zone {}", "可用区 {}";
     Worst: "Worst nodes", "最差的节点";
@@ -85,7 +85,7 @@ words! {
     FullNow: "full now", "现已用满";
     ReachesIn: "at {} in {}", "{1}后达到 {0}";
     ReachedNow: "at {} now", "现已达到 {}";
-    Range: "{} to {}", "{} 到 {}";
+    Range: "{} to {}", "{}到 {}";
     OpenRange: "{} or later, perhaps never", "{}或更晚，也可能不会";
     InBrackets: "{} ({})", "{}（{}）";
     Confidence: "{}, confidence {}", "{}，置信度 {}";
@@ -140,15 +140,13 @@ impl Word {
     /// The word with values in its places: `{}` takes the next, `{1}` that of this number.
     pub(crate) fn with(self, language: Language, values: &[&str]) -> String {
         let mut text = String::new();
-        let mut next = 0;
         let mut parts = self.say(language).split('{');
         text.push_str(parts.next().unwrap_or_default());
-        for part in parts {
+        for (next, part) in parts.enumerate() {
             let (place, rest) = part.split_once('}').unwrap_or(("", part));
             let index = place.parse().unwrap_or(next);
             text.push_str(values.get(index).copied().unwrap_or_default());
             text.push_str(rest);
-            next += 1;
         }
         text
     }

@@ -33,6 +33,9 @@
     && parseFloat(getComputedStyle(element).fontSize) < 12);
   // A picture shrinks with the page; its letters must stay readable.
   const tiny = Array.from(document.querySelectorAll(".cards svg.plot")).filter((plot) => plot.getBoundingClientRect().width / 360 * 11 < 9);
+  const broken = all.filter((element) => !inPicture(element) && element.matches(".value, .level, .counts li, h3 small, .quiet")
+    && element.textContent.length < 24 && element.getClientRects().length > 0
+    && element.getBoundingClientRect().height > 2.6 * parseFloat(getComputedStyle(element).fontSize) + 20 * element.matches(".counts li"));
   const overlap = Array.from(document.querySelectorAll(".cards svg.plot")).filter((plot) => {
     const boxes = Array.from(plot.querySelectorAll("text")).map((text) => text.getBoundingClientRect());
     return boxes.some((one, index) => boxes.slice(index + 1).some((other) =>
@@ -40,7 +43,7 @@
   });
   return {
     scroll: document.documentElement.scrollWidth - width,
-    width, wide: wide.map(name), faint: faint.map(name), small: small.map(name), tiny: tiny.map(name), overlap: overlap.map(name),
+    width, wide: wide.map(name), faint: faint.map(name), small: small.map(name), tiny: tiny.map(name), broken: broken.map(name), overlap: overlap.map(name),
     cells: document.querySelectorAll(".heat i").length,
     rows: document.querySelectorAll("#worst tbody tr").length,
     back: getComputedStyle(document.body).backgroundColor,

@@ -104,7 +104,9 @@ fn is_quiet<'a>(events: impl Iterator<Item = &'a Value>, file: &Path) -> Result<
 }
 
 fn looks_well(seen: &Value, screen: Screen, nodes: usize) -> Result<()> {
-    for list in ["wide", "faint", "small", "tiny", "overlap", "untitled"] {
+    for list in [
+        "wide", "faint", "small", "tiny", "broken", "overlap", "untitled",
+    ] {
         ensure!(
             seen[list] == json!([]),
             "{} {}: {list}: {:#}",
@@ -151,7 +153,7 @@ fn crowded(language: Language) -> Report {
     for incident in report.incidents.iter_mut().take(2) {
         long.clone_into(&mut incident.node);
         incident.key = "W".repeat(120);
-        incident.message = sample::HOSTILE.join(&"x".repeat(300));
+        incident.message = sample::HOSTILE.join(&"x".repeat(200));
     }
     long.clone_into(&mut report.trends[0].node);
     report
@@ -177,6 +179,27 @@ fn the_report_reads_well_on_every_screen_and_asks_nobody() -> Result<()> {
             is_quiet(browser.events(), &file)?;
         }
     }
+    Ok(())
+}
+
+#[test]
+fn on_paper_nothing_is_cut_off() -> Result<()> {
+    let Some(mut browser) = start()? else {
+        return Ok(());
+    };
+    let file = written("report-paper", &crowded(Language::English))?;
+    let metrics = json!({"width": 720, "height": 1000, "deviceScaleFactor": 1, "mobile": false});
+    browser.call("Emulation.setDeviceMetricsOverride", &metrics)?;
+    // Whoever likes it dark still has white paper.
+    let features = json!([{"name": "prefers-color-scheme", "value": "dark"}]);
+    let media = json!({"media": "print", "features": features});
+    browser.call("Emulation.setEmulatedMedia", &media)?;
+    browser.load(&file)?;
+    let seen = browser.value(LOOK)?;
+    for list in ["wide", "faint", "broken"] {
+        ensure!(seen[list] == json!([]), "{list}: {:#}", seen[list]);
+    }
+    ensure!(seen["back"] == "rgb(255, 255, 255)", "{}", seen["back"]);
     Ok(())
 }
 

@@ -60,18 +60,15 @@ fn card(page: &mut Page, report: &Report, trend: &Trend) {
         }
     }
     page.raw("<p class=\"outlook\">").text(&words);
-    match gaps(trend, report.at).len() {
-        0 => {}
-        1 => {
-            page.raw(" <span class=\"quiet\">")
-                .word(Word::OneGap)
-                .raw("</span>");
-        }
-        many => {
-            page.raw(" <span class=\"quiet\">")
-                .with(Word::GapsShown, &[&say::number(many)])
-                .raw("</span>");
-        }
+    let gaps = match gaps(trend, report.at).len() {
+        0 => None,
+        1 => Some(Word::OneGap.say(report.language).to_owned()),
+        many => Some(Word::GapsShown.with(report.language, &[&say::number(many)])),
+    };
+    if let Some(gaps) = gaps {
+        page.raw(" <span class=\"quiet\">· ")
+            .text(&gaps)
+            .raw("</span>");
     }
     page.raw("</p>\n</article>\n");
 }

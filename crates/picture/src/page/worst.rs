@@ -103,7 +103,9 @@ fn state(page: &mut Page, report: &Report, node: &Node) {
 }
 
 fn next(page: &mut Page, report: &Report, node: &Node) {
-    page.raw("<td role=\"cell\" class=\"next\" data-label=\"")
+    page.raw("<td role=\"cell\" class=\"next");
+    page.raw(if node.next.is_none() { " void" } else { "" })
+        .raw("\" data-label=\"")
         .word(Word::Next)
         .raw("\" data-value=\"");
     let Some(next) = node.next else {

@@ -131,7 +131,7 @@ impl Pen {
             match (self.paint, ink.code()) {
                 (Paint::Plain, _) | (_, "") => line.push_str(text),
                 (Paint::Terminal, code) => {
-                    line.push_str(&format!("\u{1b}[{code}m{text}\u{1b}[0m"));
+                    line.extend(["\u{1b}[", code, "m", text, "\u{1b}[0m"]);
                 }
             }
         }

@@ -25,18 +25,18 @@ const OUTSIDE: [&str; 9] = [
 
 fn hostile(text: &str) -> Report {
     let mut report = sample::sample(Language::English);
-    report.cluster = text.to_owned();
+    text.clone_into(&mut report.cluster);
     for node in &mut report.nodes {
-        node.name = text.to_owned();
-        node.zone = text.to_owned();
+        text.clone_into(&mut node.name);
+        text.clone_into(&mut node.zone);
     }
     for trend in &mut report.trends {
-        trend.node = text.to_owned();
+        text.clone_into(&mut trend.node);
     }
     for incident in &mut report.incidents {
-        incident.node = text.to_owned();
-        incident.key = text.to_owned();
-        incident.message = text.to_owned();
+        text.clone_into(&mut incident.node);
+        text.clone_into(&mut incident.key);
+        text.clone_into(&mut incident.message);
     }
     report
 }
@@ -134,19 +134,15 @@ fn trend(points: Vec<Point>) -> Report {
 
 /// The stretches of the curve: from where to where on the horizontal axis.
 fn stretches(page: &str) -> Vec<(f64, f64)> {
-    let (_, path) = page.split_once("class=\"mean\" d=\"").unwrap();
-    let (path, _) = path.split_once('"').unwrap();
+    let (_, path) = page.split_once("class=\"mean\" d=\"").expect("a curve");
+    let (path, _) = path.split_once('"').expect("its end");
+    let x = |corner: &str| corner.split(' ').next()?.parse().ok();
     let stretch = |part: &str| {
-        let xs: Vec<f64> = part
-            .split('L')
-            .map(|pair| pair.split_once(' ').unwrap().0.parse().unwrap())
-            .collect();
-        (xs[0], *xs.last().unwrap())
+        let xs: Option<Vec<f64>> = part.split('L').map(x).collect();
+        let xs = xs.expect("numbers");
+        (xs[0], xs[xs.len() - 1])
     };
-    path.split('M')
-        .filter(|part| !part.is_empty())
-        .map(stretch)
-        .collect()
+    path.split('M').skip(1).map(stretch).collect()
 }
 
 #[test]
@@ -258,7 +254,7 @@ fn the_first_lines_say_what_is_broken_and_what_fills_up() {
     let places: Vec<usize> = order.into_iter().map(place).collect();
     assert!(places.is_sorted(), "{places:?}");
     let page = report(&sample::sample(Language::Chinese));
-    assert!(page.contains("6 小时后用满（4 小时 到 11 小时），置信度 0.8"));
+    assert!(page.contains("6 小时后用满（4 小时到 11 小时），置信度 0.8"));
 }
 
 #[test]

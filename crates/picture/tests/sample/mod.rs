@@ -49,7 +49,7 @@ pub(crate) fn limits() -> Limits {
 /// A number between 0 and 1 that looks like chance and is always the same.
 pub(crate) fn chance(seed: usize) -> f64 {
     let mixed = (seed.wrapping_mul(2_654_435_761) ^ 0x5bd1).wrapping_mul(40_503) >> 7;
-    f64::from(u32::try_from(mixed % 10_000).unwrap()) / 10_000.0
+    f64::from(u32::try_from(mixed % 10_000).unwrap_or_default()) / 10_000.0
 }
 
 /// A healthy node.
