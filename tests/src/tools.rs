@@ -114,6 +114,32 @@ impl Tools {
     }
 }
 
+/// The first of these executables of a package that is there and passes `check`; `None`, with the reason printed,
+/// where the tests of real servers may be skipped.
+#[expect(clippy::print_stderr, reason = "a test that is skipped has to say why")]
+pub fn installed(
+    names: &[&str],
+    package: &str,
+    check: impl Fn(&Path) -> bool,
+) -> Result<Option<PathBuf>> {
+    let folders = variable("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&folders)
+        .chain(["/usr/bin".into()])
+        .collect();
+    let found = names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .find(|path| path.is_file() && check(path));
+    if found.is_none() {
+        let missing = format!("no {package} (a Debian package)");
+        if variable(MODE_VARIABLE).as_deref() == Some("required") {
+            bail!("{MODE_VARIABLE}=required, but {missing}");
+        }
+        eprintln!("skipped: {missing}");
+    }
+    Ok(found)
+}
+
 /// Builds every pinned executable that [`Tools::locate`] would not find, naming each to `progress`.
 pub fn build_missing(mut progress: impl FnMut(&str)) -> Result<()> {
     let places = Places::from_environment();

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 
 /// Packages of ours below `crates/`, and those of ours that each may use. A new one needs a line here.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("ng-engine", &[]),
     ("ng-hook", &[]),
     ("ng-kube", &[]),
@@ -16,6 +16,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("ng-delivery", &["ng-engine"]),
     ("ng-forecast", &["ng-engine"]),
     ("ng-forecast-trial", &["ng-engine", "ng-forecast"]),
+    ("ng-picture", &["ng-engine"]),
     ("ng-state", &["ng-delivery", "ng-engine"]),
     ("ng-metrics", &["ng-engine", "ng-kube"]),
     ("ng-nodes", &["ng-engine", "ng-hook", "ng-kube"]),
