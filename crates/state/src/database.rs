@@ -257,7 +257,10 @@ fn connect_to_read(place: &Place) -> Result<Connection, StateError> {
     };
     match usual {
         Err(error)
-            if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && log_is_empty() =>
+            if matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+            ) && log_is_empty() =>
         {
             let path = immutable(&place.database());
             Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_URI)

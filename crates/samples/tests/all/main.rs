@@ -1,0 +1,11 @@
+//! The history as its callers see it, against real files and real processes.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a failure ends the test")]
+
+mod clock;
+mod damage;
+mod nodes;
+mod processes;
+mod property;
+mod size;
+mod support;
