@@ -195,38 +195,37 @@ fn append(directory: &Path, bytes: u64) -> Outcome<()> {
     Ok(())
 }
 
+/// What reading costs, from opening the history on.
+fn measure(
+    what: &str,
+    directory: &Path,
+    mut read: impl FnMut(&History) -> Outcome<usize>,
+) -> Outcome<()> {
+    let rounds = 20;
+    let before = spent()?;
+    let mut found = 0;
+    for _ in 0..rounds {
+        let history = History::read(directory)?.ok_or("no history")?;
+        found = read(&history)?;
+    }
+    let figure = (spent()? - before) as f64 / f64::from(rounds) / 1e3;
+    say(&format!("{what}_cpu_us"), figure);
+    say(&format!("{what}_found"), found);
+    Ok(())
+}
+
 fn reads(directory: &Path, world: &World, now: Time) -> Outcome<()> {
     let since = |hours| now.minus(Duration::from_hours(hours));
-    let measure =
-        |what: &str, mut read: Box<dyn FnMut(&History) -> Outcome<usize> + '_>| -> Outcome<()> {
-            let rounds = 20;
-            let before = spent()?;
-            let mut found = 0;
-            for _ in 0..rounds {
-                let history = History::read(directory)?.ok_or("no history")?;
-                found = read(&history)?;
-            }
-            say(
-                &format!("{what}_cpu_us"),
-                (spent()? - before) as f64 / f64::from(rounds) / 1e3,
-            );
-            say(&format!("{what}_found"), found);
-            Ok(())
-        };
     let last = world.nodes.len() - 1;
     let node = world.nodes.name(last);
-    measure(
-        "day",
-        Box::new(|history| Ok(history.range(node, "metric0", since(24), now)?.len())),
-    )?;
-    measure(
-        "week",
-        Box::new(|history| Ok(history.range(node, "metric0", since(7 * 24), now)?.len())),
-    )?;
-    measure(
-        "latest",
-        Box::new(|history| Ok(history.latest()?.map_or(0, |latest| latest.nodes.len()))),
-    )?;
+    for (what, hours) in [("day", 24), ("week", 7 * 24)] {
+        measure(what, directory, |history| {
+            Ok(history.range(node, "metric0", since(hours), now)?.len())
+        })?;
+    }
+    measure("latest", directory, |history| {
+        Ok(history.latest()?.map_or(0, |latest| latest.nodes.len()))
+    })?;
     let first = last.saturating_sub(700);
     let nodes: Vec<&str> = (first..last.min(first + 500))
         .map(|node| world.nodes.name(node))
@@ -243,14 +242,11 @@ fn reads(directory: &Path, world: &World, now: Time) -> Outcome<()> {
             until: now,
             grain,
         };
-        measure(
-            what,
-            Box::new(move |history| {
-                let mut rows = 0;
-                history.scan(&slice, |row| rows += usize::from(!row.values.is_empty()))?;
-                Ok(rows)
-            }),
-        )?;
+        measure(what, directory, |history| {
+            let mut rows = 0;
+            history.scan(&slice, |row| rows += usize::from(!row.values.is_empty()))?;
+            Ok(rows)
+        })?;
     }
     Ok(())
 }

@@ -72,6 +72,8 @@ fn pack_block(block: &[i64], out: &mut Vec<u8>) {
     let [flags, ..] = width.to_le_bytes();
     out.push(if gaps { flags | GAPS } else { flags });
     put_varint(zigzag(least), out);
+    // Narrow codes leave in fours; a wide one has no room beside that many bits.
+    let step = if width <= 32 { 4 } else { 1 };
     let (mut bits, mut filled) = (0_u64, 0);
     for value in block {
         let code = if *value == UNKNOWN {
@@ -81,17 +83,13 @@ fn pack_block(block: &[i64], out: &mut Vec<u8>) {
         };
         bits |= code << filled;
         filled += width;
-        while filled >= 8 {
-            let [byte, ..] = bits.to_le_bytes();
-            out.push(byte);
-            bits >>= 8;
-            filled -= 8;
+        while filled >= 8 * step {
+            out.extend_from_slice(&bits.to_le_bytes()[..step as usize]);
+            bits >>= 8 * step;
+            filled -= 8 * step;
         }
     }
-    if filled > 0 {
-        let [byte, ..] = bits.to_le_bytes();
-        out.push(byte);
-    }
+    out.extend_from_slice(&bits.to_le_bytes()[..filled.div_ceil(8) as usize]);
 }
 
 /// Takes as many values as there is room for off the front of `bytes`.
@@ -100,6 +98,23 @@ pub(crate) fn unpack(bytes: &mut &[u8], values: &mut [i64]) -> Result<(), Malfor
         unpack_block(bytes, block)?;
     }
     Ok(())
+}
+
+/// As [`unpack`] for `count` values, but only the one at `position` is wanted; [`UNKNOWN`] if there are not as many.
+pub(crate) fn pick(bytes: &mut &[u8], count: usize, position: usize) -> Result<i64, Malformed> {
+    let mut found = UNKNOWN;
+    for first in (0..count).step_by(BLOCK) {
+        let length = BLOCK.min(count - first);
+        if (first..first + length).contains(&position) {
+            let mut block = [0; BLOCK];
+            unpack_block(bytes, &mut block[..length])?;
+            found = block[position - first];
+        } else if let Some((width, _)) = header(bytes)? {
+            take_varint(bytes)?;
+            take(bytes, self::length(length, width))?;
+        }
+    }
+    Ok(found)
 }
 
 fn unpack_block(bytes: &mut &[u8], block: &mut [i64]) -> Result<(), Malformed> {
@@ -212,6 +227,12 @@ mod tests {
             let mut rest = bytes.as_slice();
             let mut found = vec![7; values.len()];
             prop_assert_eq!(unpack(&mut rest, &mut found), Ok(()));
+            for (position, value) in values.iter().enumerate() {
+                let mut rest = bytes.as_slice();
+                prop_assert_eq!(pick(&mut rest, values.len(), position), Ok(*value));
+                prop_assert!(rest.is_empty());
+            }
+            prop_assert_eq!(pick(&mut bytes.as_slice(), values.len(), values.len()), Ok(UNKNOWN));
             prop_assert_eq!(found, values);
             prop_assert!(rest.is_empty());
         }
@@ -219,7 +240,8 @@ mod tests {
         #[test]
         fn no_bytes_are_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80), count in 0..300_usize) {
             let mut found = vec![0; count];
-            let _ = unpack(&mut bytes.as_slice(), &mut found);
+            let whole = unpack(&mut bytes.as_slice(), &mut found).is_ok();
+            prop_assert_eq!(pick(&mut bytes.as_slice(), count, count / 2).is_ok(), whole);
         }
     }
 

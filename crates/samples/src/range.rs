@@ -9,7 +9,7 @@ use crate::clock;
 use crate::fault::Fault;
 use crate::history::History;
 use crate::numbers::{Entry, Kind, Names};
-use crate::pack::{self, Malformed, UNKNOWN};
+use crate::pack::{self, Malformed};
 use crate::schema::{CHUNK, Key, Level};
 use crate::segments::{self, Grain};
 use crate::summary::{self, Column, Summary};
@@ -116,17 +116,8 @@ pub(crate) fn is_there(node: &Entry, level: Level, at: i64) -> bool {
 /// How many checks a row stands for, and what it has of one node.
 fn cell(level: Level, position: usize, body: &[u8]) -> Result<(u32, Summary), Malformed> {
     Ok(match level {
-        Level::Raw => {
-            let mut room = [0; CHUNK];
-            let values = summary::read_sample(body, &mut room)?;
-            let value = values.get(position).copied().unwrap_or(UNKNOWN);
-            (1, Summary::of(value))
-        }
-        Level::Five | Level::Hour => {
-            let column = Column::read(body)?;
-            let found = column.nodes.get(position).copied();
-            (column.checks, found.unwrap_or(Summary::NOTHING))
-        }
+        Level::Raw => (1, Summary::of(summary::read_one_sample(body, position)?)),
+        Level::Five | Level::Hour => Column::read_one(body, position)?,
     })
 }
 

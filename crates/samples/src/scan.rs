@@ -173,13 +173,12 @@ impl<'c> Pass<'c> {
             .map_err(Fault::row(level, key.id()))?;
             let (found, row) = &mut rows[*metric];
             *found = true;
-            for asked in asked
-                .iter()
-                .filter(|asked| is_there(&asked.entry, level, at))
-            {
-                row[asked.node] = values
-                    .get(asked.position)
-                    .map_or(f64::NAN, |value| pack::reading(*value));
+            for asked in asked {
+                if let Some(value) = values.get(asked.position)
+                    && is_there(&asked.entry, level, at)
+                {
+                    row[asked.node] = pack::reading(*value);
+                }
             }
             Ok(())
         })

@@ -118,9 +118,7 @@ fn rows_that_cannot_be_read_set_the_file_aside() {
         let directory = filled();
         sql(
             directory.path(),
-            &format!(
-                "UPDATE {table} SET body = {body} RETURNING 1"
-            ),
+            &format!("UPDATE {table} SET body = {body} RETURNING 1"),
         );
         // The rows of `five` are found damaged once an hour is made of them, and those of `hour` when they are asked
         // for.
