@@ -486,4 +486,23 @@ mod tests {
         drop(lock);
         Store::open(directory.path(), NOW).unwrap();
     }
+
+    #[test]
+    fn a_path_of_a_file_that_nobody_changes_may_have_any_sign() {
+        let directory = TempDir::new().unwrap();
+        let place = directory.path().join("a?b#c%20d&e");
+        drop(Store::open(&place, NOW).unwrap());
+        let path = place.join("state.db");
+        let settled = Connection::open(&path).unwrap();
+        settled
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .unwrap();
+        drop(settled);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(immutable(&path), flags).unwrap();
+        let version: i64 = connection
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(version, FORMAT.version);
+    }
 }
