@@ -8,6 +8,8 @@ use crate::schema::{Key, Level};
 #[derive(Debug)]
 pub(crate) enum Fault {
     Sql(rusqlite::Error),
+    /// What was said already of which file.
+    State(StateError),
     /// A row that was not written by us.
     Row {
         table: &'static str,
@@ -36,6 +38,7 @@ impl Fault {
     ) -> impl FnOnce(Self) -> StateError {
         move |fault| match fault {
             Self::Sql(error) => database.refused(attempt)(error),
+            Self::State(error) => error,
             Self::Row { table, id } => {
                 let Key { at, chunk, metric } = Key::of(id);
                 let row = format!("{table} at {at}, chunk {chunk}, metric {metric}");

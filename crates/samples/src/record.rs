@@ -2,7 +2,7 @@
 
 use ng_engine::node::Nodes;
 use ng_engine::time::Time;
-use ng_state::StateError;
+use ng_state::{Database, StateError};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use crate::clock::{self, Doubt, Ignored, Verdict};
@@ -58,6 +58,7 @@ impl History {
         let recorded = self
             .transact(|connection| {
                 let check = Check {
+                    database: &self.database,
                     at: clock::seconds(at),
                     nodes,
                     columns,
@@ -82,6 +83,7 @@ impl History {
 }
 
 struct Check<'a> {
+    database: &'a Database,
     at: i64,
     nodes: &'a Nodes,
     columns: &'a [(&'a str, &'a [f64])],
@@ -111,7 +113,7 @@ impl Check<'_> {
             connection.execute("DELETE FROM doubt", [])?;
         }
         if newest.is_none() {
-            connection.execute("DELETE FROM note", [])?;
+            self.database.end_notice().map_err(Fault::State)?;
         }
         let (stored, rows) = self.append(connection)?;
         let load = Load {
