@@ -3,11 +3,12 @@
 //! Machines are noisy and differ, so every figure is a ratio of CPU times of neighbouring runs, and its bound stands
 //! beside it. `cargo run --release -p ng-bench --bin ng-bench` builds the release executables, measures, and prints a table; it
 //! exits 1 if a bound is not met. `ng-bench FOLDER [PART…]` measures the executables in a folder, and only these parts:
-//! `sizes`, `starts`, `evaluation`, `growth`, `alerts`, `forecast`.
+//! `sizes`, `starts`, `evaluation`, `growth`, `alerts`, `forecast`, `samples`.
 
 mod alerts;
 mod forecast;
 mod run;
+mod samples;
 mod server;
 mod world;
 
@@ -27,13 +28,14 @@ const MEBIBYTE: u64 = 1 << 20;
 type Part = fn(&Path, &mut Table) -> anyhow::Result<()>;
 
 /// What is measured, by the name that chooses it.
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("sizes", sizes),
     ("starts", starts),
     ("evaluation", evaluation),
     ("growth", growth),
     ("alerts", alerts::alerts),
     ("forecast", forecast::forecast),
+    ("samples", samples::samples),
 ];
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -77,7 +79,11 @@ fn build() -> anyhow::Result<PathBuf> {
             "ng-replay",
             "-p",
             "ng-bench",
+            "-p",
+            "ng-samples",
             "--bins",
+            "--example",
+            "week",
         ])
         .status()
         .context("cannot start cargo")?;

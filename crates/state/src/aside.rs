@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::error::StateError;
-use crate::place::{DATABASE, Place, SATELLITES};
+use crate::place::{Place, SATELLITES};
 
 /// How many damaged databases are kept.
 const KEPT: usize = 3;
@@ -77,12 +77,13 @@ pub(crate) fn steps(place: &Place) -> Result<(Vec<Step>, Option<PathBuf>), State
 fn kept(place: &Place) -> Result<Vec<u64>, StateError> {
     let directory = place.directory();
     let error = || StateError::file("list", directory);
+    let database = place.name();
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(error())? {
         let name = entry.map_err(error())?.file_name();
         let number = name
             .to_str()
-            .and_then(|name| name.strip_prefix(DATABASE))
+            .and_then(|name| name.strip_prefix(&database))
             .and_then(|name| name.strip_prefix(".corrupt-"))
             .and_then(|number| number.parse::<u64>().ok());
         numbers.extend(number);
@@ -94,7 +95,7 @@ fn kept(place: &Place) -> Result<Vec<u64>, StateError> {
 fn path(place: &Place, number: u64) -> PathBuf {
     place
         .directory()
-        .join(format!("{DATABASE}.corrupt-{number}"))
+        .join(format!("{}.corrupt-{number}", place.name()))
 }
 
 fn files(database: &std::path::Path) -> impl Iterator<Item = PathBuf> {
@@ -119,7 +120,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::open::Notice;
+    use crate::database::Notice;
+    use crate::schema::FORMAT;
     use crate::store::Store;
 
     const NOW: Time = Time::from_millis(1_700_000_000_000);
@@ -134,10 +136,10 @@ mod tests {
             transaction.set_note("kept", Some("before")).unwrap();
             transaction.commit().unwrap();
             drop(store);
-            let place = Place::prepare(directory.path()).unwrap();
+            let place = Place::prepare(directory.path(), &FORMAT).unwrap();
             place.write_damage("found in a test").unwrap();
         }
-        let place = Place::prepare(directory.path()).unwrap();
+        let place = Place::prepare(directory.path(), &FORMAT).unwrap();
         (directory, place)
     }
 

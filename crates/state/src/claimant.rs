@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_claimant_is_alive_until_it_is_dropped() {
         let directory = TempDir::new().unwrap();
-        let place = Place::prepare(directory.path()).unwrap();
+        let place = Place::prepare(directory.path(), &crate::schema::FORMAT).unwrap();
         let one = Claimant::new(&place, 1).unwrap();
         let other = Claimant::new(&place, 2).unwrap();
         let token = one.token().to_owned();

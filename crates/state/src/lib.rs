@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! open ──▶ Store ──glances, peek──▶ (network, elsewhere) ──begin──▶ Transaction: load, save, queue, count, commit
-//!   └─ place, aside: the files; lock, creation, setting a damaged file aside
+//!   └─ database: any database of the directory; place, aside: its files, lock, setting a damaged one aside
 //! schema: tables and their version     documents: writes only the rows that differ
 //!
 //! queue ──▶ outbox: admission ──▶ sending (claim, start, settle) ──▶ upkeep      claimant: who is still alive
@@ -17,11 +17,11 @@
 mod aside;
 mod claimant;
 mod counter;
+mod database;
 mod documents;
 mod error;
 mod log;
 mod monitor;
-mod open;
 mod outbox;
 mod place;
 mod rules;
@@ -32,13 +32,13 @@ mod transaction;
 
 pub use claimant::Claimant;
 pub use counter::Counter;
+pub use database::{Database, Format, Notice};
 pub use error::StateError;
 pub use monitor::{Incident, Rows};
-pub use open::{Notice, Opened};
 pub use outbox::{
     Claim, Delivery, DeliveryState, Facts, FreshAlert, Keep, OpenAlert, OpenDelivery, OutboxCounts,
     OutboxFilter, QueuedAlert, Settlement, Tally,
 };
 pub use rules::Glance;
-pub use store::Store;
+pub use store::{Opened, Store};
 pub use transaction::{Peeked, Transaction};

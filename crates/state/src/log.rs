@@ -4,12 +4,12 @@ use std::fs::File;
 
 use rusqlite::Connection;
 
+use crate::database::BUSY_TIMEOUT;
 use crate::error::StateError;
-use crate::open::BUSY_TIMEOUT;
 use crate::place::Place;
 
-/// The first process to open the state reads the whole log, which at this size is a twentieth of a millisecond.
-const LONGEST: u64 = 64 * 1024;
+/// For the state. The first process to open it reads the whole log, which at this size is a twentieth of a millisecond.
+pub(crate) const LONGEST: u64 = 64 * 1024;
 
 /// Puts what was committed on disk. On failure it is still visible, but a power failure can take it.
 pub(crate) fn sync(place: &Place) -> Result<(), StateError> {
@@ -25,11 +25,11 @@ pub(crate) fn sync(place: &Place) -> Result<(), StateError> {
 ///
 /// Runs after the commit, which stands whatever happens here: where a reader is in the way, the next commit tries
 /// again; where the disk is full, the log holds everything until it is full, too, and then a commit says so.
-pub(crate) fn empty(connection: &Connection, place: &Place) {
+pub(crate) fn empty(connection: &Connection, place: &Place, longest: u64) {
     let long = place
         .log()
         .metadata()
-        .is_ok_and(|file| file.len() > LONGEST);
+        .is_ok_and(|file| file.len() > longest);
     if long {
         drop(checkpoint(connection));
     }

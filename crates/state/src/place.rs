@@ -1,6 +1,6 @@
-//! The files of the state directory, and the lock that keeps them together.
+//! The files of one database in the state directory, and the lock that keeps them together.
 //!
-//! Every open store holds the lock shared; who creates the database or sets it aside holds it alone. Without it, a
+//! Every open database holds the lock shared; who creates the database or sets it aside holds it alone. Without it, a
 //! process could open the old database and then the new one's write-ahead log, and mix them.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -9,24 +9,20 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::database::Format;
 use crate::error::StateError;
 
-pub(crate) const DATABASE: &str = "state.db";
 /// Added to a database's name, these give the files that belong to it.
 pub(crate) const SATELLITES: [&str; 2] = ["-wal", "-shm"];
-/// Its text says why the database has to be set aside.
-const DAMAGE: &str = "state.db.damage";
-const LOCK: &str = "state.lock";
-const PROBE: &str = "state.probe";
-
 const LOCK_PAUSE_MS: u64 = 10;
 /// 5 s in all, as long as is waited for a transaction: creation and setting aside take milliseconds.
 const LOCK_ATTEMPTS: u64 = 500;
 
-/// The state directory.
+/// A database in the state directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     directory: PathBuf,
+    format: &'static Format,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +33,7 @@ pub(crate) enum Hold {
 
 impl Place {
     /// Makes the directory if it is missing.
-    pub(crate) fn prepare(directory: &Path) -> Result<Self, StateError> {
+    pub(crate) fn prepare(directory: &Path, format: &'static Format) -> Result<Self, StateError> {
         if !directory.is_dir() {
             DirBuilder::new()
                 .recursive(true)
@@ -45,55 +41,75 @@ impl Place {
                 .create(directory)
                 .map_err(StateError::file("create the state directory", directory))?;
         }
-        Ok(Self {
+        Ok(Self::at(directory, format))
+    }
+
+    /// Makes nothing.
+    pub(crate) fn at(directory: &Path, format: &'static Format) -> Self {
+        Self {
             directory: directory.to_owned(),
-        })
+            format,
+        }
+    }
+
+    pub(crate) fn format(&self) -> &'static Format {
+        self.format
     }
 
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
+    /// The name of the database file, to which the names of the others are put.
+    pub(crate) fn name(&self) -> String {
+        format!("{}.db", self.format.name)
+    }
+
     pub(crate) fn database(&self) -> PathBuf {
-        self.directory.join(DATABASE)
+        self.directory.join(self.name())
     }
 
     pub(crate) fn log(&self) -> PathBuf {
-        self.directory.join(format!("{DATABASE}{}", SATELLITES[0]))
+        self.directory
+            .join(format!("{}{}", self.name(), SATELLITES[0]))
     }
 
+    /// Its text says why the database has to be set aside.
     pub(crate) fn damage(&self) -> PathBuf {
-        self.directory.join(DAMAGE)
+        self.directory.join(format!("{}.damage", self.name()))
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.directory.join(format!("{}.lock", self.format.name))
     }
 
     /// Takes the lock; it ends with the file that is returned, also when the process is killed.
     pub(crate) fn lock(&self, hold: Hold) -> Result<File, StateError> {
-        let path = self.directory.join(LOCK);
+        let path = self.lock_file();
         let file = private()
             .create(true)
             .truncate(false)
             .open(&path)
             .map_err(StateError::file("open", &path))?;
-        for attempt in 0..LOCK_ATTEMPTS {
-            if attempt > 0 {
-                std::thread::sleep(Duration::from_millis(LOCK_PAUSE_MS));
+        wait_for(file, &path, hold)
+    }
+
+    /// Takes the lock shared where that needs no right to write. `None`: there is no lock that could be taken, as in
+    /// a copy of the directory; then nobody sets the file aside either.
+    pub(crate) fn lock_to_read(&self) -> Result<Option<File>, StateError> {
+        let path = self.lock_file();
+        match File::open(&path) {
+            Ok(file) => wait_for(file, &path, Hold::Shared).map(Some),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+                ) =>
+            {
+                Ok(None)
             }
-            let taken = match hold {
-                Hold::Shared => file.try_lock_shared(),
-                Hold::Alone => file.try_lock(),
-            };
-            match taken {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => {
-                    return Err(StateError::file("lock", &path)(error));
-                }
-            }
+            Err(error) => Err(StateError::file("open", &path)(error)),
         }
-        Err(StateError::Held {
-            path,
-            waited_ms: LOCK_ATTEMPTS * LOCK_PAUSE_MS,
-        })
     }
 
     /// Makes an empty database file that only its owner can read; `SQLite` gives its other files the same mode.
@@ -110,7 +126,7 @@ impl Place {
     /// Why the operating system would refuse to write here, if it would. The database itself is not opened for
     /// this: closing it again would drop `SQLite`'s own locks.
     pub(crate) fn refusal(&self) -> Option<io::Error> {
-        let path = self.directory.join(PROBE);
+        let path = self.directory.join(format!("{}.probe", self.format.name));
         let outcome = private()
             .create(true)
             .truncate(true)
@@ -147,6 +163,29 @@ impl Place {
             Err(error) => Err(StateError::file("read", &path)(error)),
         }
     }
+}
+
+fn wait_for(file: File, path: &Path, hold: Hold) -> Result<File, StateError> {
+    for attempt in 0..LOCK_ATTEMPTS {
+        if attempt > 0 {
+            std::thread::sleep(Duration::from_millis(LOCK_PAUSE_MS));
+        }
+        let taken = match hold {
+            Hold::Shared => file.try_lock_shared(),
+            Hold::Alone => file.try_lock(),
+        };
+        match taken {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => {
+                return Err(StateError::file("lock", path)(error));
+            }
+        }
+    }
+    Err(StateError::Held {
+        path: path.to_owned(),
+        waited_ms: LOCK_ATTEMPTS * LOCK_PAUSE_MS,
+    })
 }
 
 fn private() -> OpenOptions {

@@ -19,13 +19,15 @@
 //!
 //! JSON is read back leniently, so a field may be added with a default; everything else is a new version.
 
-use rusqlite::Connection;
+use crate::database::Format;
 
-/// Kept in `PRAGMA user_version`; 0 is a file that was never finished.
-pub(crate) const VERSION: i64 = 1;
-
-/// Versions are counted, so a number beyond this one is damage, and not the mark of a later release.
-pub(crate) const LATEST_THINKABLE: i64 = 1_000;
+/// The state's file, and what is in it; the notes are in every database.
+pub(crate) const FORMAT: Format = Format {
+    name: "state",
+    version: 1,
+    page_size: 4096,
+    tables: TABLES,
+};
 
 const TABLES: &str = "
 CREATE TABLE rule(
@@ -70,24 +72,4 @@ CREATE TABLE template(name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE counter(
     name TEXT, labels TEXT, value INTEGER NOT NULL, PRIMARY KEY(name, labels)
 ) WITHOUT ROWID;
-CREATE TABLE note(key TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 ";
-
-pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
-}
-
-/// Makes the tables in the transaction that is under way.
-pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(TABLES)?;
-    connection.execute_batch(&format!("PRAGMA user_version = {VERSION}"))
-}
-
-/// Whether there is anything at all in the database.
-pub(crate) fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row(
-        "SELECT NOT EXISTS(SELECT * FROM sqlite_schema)",
-        [],
-        |row| row.get(0),
-    )
-}

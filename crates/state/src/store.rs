@@ -1,88 +1,96 @@
 //! Reads that need no transaction, and the small transactions of evictions.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ng_engine::history::NodeRecord;
+use ng_engine::time::Time;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::counter::{self, Counter};
+use crate::database::{Database, Notice};
 use crate::documents::RECORDS;
 use crate::error::StateError;
 use crate::outbox::{self, OutboxCounts, OutboxFilter, QueuedAlert};
 use crate::place::Place;
 use crate::rules::{self, Glance};
+use crate::schema::FORMAT;
 use crate::transaction::{self, Peeked, Transaction};
 
 /// The state of one state directory, open in this process.
 #[derive(Debug)]
 pub struct Store {
-    // Closed before the lock ends, as fields are dropped in this order.
-    connection: Connection,
-    _lock: File,
-    place: Place,
-    ready_to_write: bool,
+    database: Database,
+}
+
+/// The state, and what became of the one before.
+#[derive(Debug)]
+pub struct Opened {
+    /// The state.
+    pub store: Store,
+    /// Says that there is no history yet; given on every opening until one is saved.
+    pub notice: Option<Notice>,
 }
 
 impl Store {
-    pub(crate) fn new(connection: Connection, lock: File, place: Place) -> Self {
-        Self {
-            connection,
-            _lock: lock,
-            place,
-            ready_to_write: false,
-        }
+    /// Opens the state in a directory; makes the directory (mode 0700) and the file where they are missing, and sets
+    /// a damaged file aside as `state.db.corrupt-<n>`. `now` only goes into the notice.
+    pub fn open(directory: &Path, now: Time) -> Result<Opened, StateError> {
+        let (database, notice) = Database::open(directory, &FORMAT, now)?;
+        Ok(Opened {
+            store: Self { database },
+            notice,
+        })
     }
 
     pub(crate) fn connection(&self) -> &Connection {
-        &self.connection
+        self.database.connection()
     }
 
     pub(crate) fn place(&self) -> &Place {
-        &self.place
+        self.database.place()
     }
 
     /// The database file.
     pub fn path(&self) -> PathBuf {
-        self.place.database()
+        self.database.path()
     }
 
     /// What tells which rules are due, by name.
     pub fn glances(&self) -> Result<BTreeMap<String, Glance>, StateError> {
-        rules::glances(&self.connection, &self.place)
+        rules::glances(self.connection(), self.place())
     }
 
     /// What is remembered now, for a look at it before a transaction.
     pub fn peek(&self) -> Result<Peeked, StateError> {
-        Peeked::read(&self.connection, &self.place)
+        Peeked::read(self.connection(), self.place())
     }
 
     /// All counters, by name and labels.
     pub fn counters(&self) -> Result<Vec<Counter>, StateError> {
-        counter::list(&self.connection, &self.place)
+        counter::list(self.connection(), self.place())
     }
 
     /// A small text that was noted under a key.
     pub fn note(&self, key: &str) -> Result<Option<String>, StateError> {
-        transaction::note(&self.connection, &self.place, key)
+        transaction::note(self.connection(), self.place(), key)
     }
 
     /// Alerts in the outbox, oldest first.
     pub fn outbox(&self, filter: OutboxFilter) -> Result<Vec<QueuedAlert>, StateError> {
-        outbox::list(&self.connection, &self.place, filter)
+        outbox::list(self.connection(), self.place(), filter)
     }
 
     /// How many deliveries are open.
     pub fn outbox_counts(&self) -> Result<OutboxCounts, StateError> {
-        outbox::counts(&self.connection, &self.place)
+        outbox::counts(self.connection(), self.place())
     }
 
     /// Begins a transaction; no other process can begin one until it ends. Dropped without
     /// [`Transaction::commit`], it leaves no trace.
     pub fn begin(&mut self) -> Result<Transaction<'_>, StateError> {
-        self.prepare_to_write()?;
-        Transaction::begin(&self.connection, &self.place)
+        self.database.prepare_to_write()?;
+        Transaction::begin(self.connection(), self.place())
     }
 
     /// Changes the record of one node under one rule, in a transaction of its own that is on disk on return.
@@ -101,20 +109,6 @@ impl Store {
         transaction.put_record(rule, node, &record)?;
         transaction.commit()?;
         Ok(Some(outcome))
-    }
-
-    /// Reads need none of this.
-    fn prepare_to_write(&mut self) -> Result<(), StateError> {
-        if !self.ready_to_write {
-            // OFF: a killed process loses nothing, and what a power failure must not take is synced by commit. What of
-            // the log is not on disk then is known by its checksums. Only copying the log into the database needs an
-            // order of writes, and that is done in one place, which asks for it.
-            self.connection
-                .execute_batch("PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0")
-                .map_err(StateError::database("begin a transaction", &self.place))?;
-            self.ready_to_write = true;
-        }
-        Ok(())
     }
 }
 
@@ -169,7 +163,7 @@ mod tests {
         let directory = TempDir::new().unwrap();
         let mut store = Store::open(directory.path(), NOW).unwrap().store;
         store
-            .connection
+            .connection()
             .query_row("PRAGMA max_page_count = 30", [], |_| Ok(()))
             .unwrap();
         let mut small = History::default();

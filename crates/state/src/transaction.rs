@@ -10,10 +10,10 @@ use ng_engine::timers::Timers;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use crate::counter;
+use crate::database::{self, Notice};
 use crate::documents::{self, Key, LEDGERS, RECORDS};
 use crate::error::StateError;
 use crate::log;
-use crate::open::{self, NOTICE, Notice};
 use crate::outbox;
 use crate::place::Place;
 use crate::rules;
@@ -53,7 +53,7 @@ impl<'s> Transaction<'s> {
     /// Whether the history is still missing, as of this transaction: another process may have saved one since the
     /// store was opened.
     pub fn notice(&self) -> Result<Option<Notice>, StateError> {
-        open::notice(&self.inner, self.place)
+        database::notice(&self.inner, self.place)
     }
 
     /// Summaries, records and ledgers of all, the roster, and the timers of the named rules.
@@ -115,7 +115,7 @@ impl<'s> Transaction<'s> {
         self.save_timers(history)?;
         self.save_roster(&history.roster)
             .map_err(StateError::database("save the roster", self.place))?;
-        self.set_note(NOTICE, None)
+        database::end_notice(&self.inner, self.place)
     }
 
     /// Puts alerts into the outbox, one delivery for each of their channels, due at once; returns their ids.
@@ -168,7 +168,7 @@ impl<'s> Transaction<'s> {
         if self.durable {
             log::sync(self.place)?;
         }
-        log::empty(self.connection, self.place);
+        log::empty(self.connection, self.place, log::LONGEST);
         Ok(())
     }
 

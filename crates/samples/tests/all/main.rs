@@ -1,0 +1,15 @@
+//! The history as its callers see it, against real files and real processes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "in a test, a failure ends the test"
+)]
+
+mod clock;
+mod damage;
+mod nodes;
+mod processes;
+mod property;
+mod size;
+mod support;
