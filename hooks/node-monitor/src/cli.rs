@@ -49,7 +49,7 @@ pub fn commands(arguments: Vec<OsString>) -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let env = Env::from_process();
-    let Some(command) = cli.command else {
+    let Some(command) = cli.command.filter(|_| !cli.config) else {
         let message = if cli.config {
             "--config takes no further arguments"
         } else {

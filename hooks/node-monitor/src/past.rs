@@ -50,7 +50,10 @@ pub(crate) fn open(directory: &std::path::Path, now: Time, log: &Logger) -> Opti
         Ok(opened) => {
             if let Some(Notice::SetAside { path, reason, .. }) = &opened.notice {
                 let path = path.display().to_string();
-                let fields = [("set_aside", Field::Text(&path)), ("reason", Field::Text(reason))];
+                let fields = [
+                    ("set_aside", Field::Text(&path)),
+                    ("reason", Field::Text(reason)),
+                ];
                 log.error("the history was damaged and begins anew", &fields);
             }
             Some(opened.history)
@@ -64,11 +67,19 @@ pub(crate) fn open(directory: &std::path::Path, now: Time, log: &Logger) -> Opti
 
 fn trouble(log: &Logger, error: &StateError) {
     let fields = [("problem", Field::Shown(error))];
-    log.warn("the history of nodes cannot be used, and the check goes on without it", &fields);
+    log.warn(
+        "the history of nodes cannot be used, and the check goes on without it",
+        &fields,
+    );
 }
 
 /// Keeps the readings.
-pub(crate) fn record(history: &mut History, check: &Check<'_>, retention: &Retention, log: &Logger) {
+pub(crate) fn record(
+    history: &mut History,
+    check: &Check<'_>,
+    retention: &Retention,
+    log: &Logger,
+) {
     let columns: Vec<(&str, &[f64])> = check
         .columns
         .iter()
@@ -78,12 +89,18 @@ pub(crate) fn record(history: &mut History, check: &Check<'_>, retention: &Reten
         Ok(Recorded::Stored(stored)) => {
             if stored.nodes_left_out > 0 {
                 let count = stored.nodes_left_out.to_string();
-                log.warn("the history has no room for nodes", &[("nodes", Field::Text(&count))]);
+                log.warn(
+                    "the history has no room for nodes",
+                    &[("nodes", Field::Text(&count))],
+                );
             }
             if let Some(dropped) = stored.dropped {
                 let newest = dropped.to_string();
                 let fields = [("newest", Field::Text(&newest))];
-                log.warn("the history had readings of the future, which are dropped", &fields);
+                log.warn(
+                    "the history had readings of the future, which are dropped",
+                    &fields,
+                );
             }
         }
         Ok(Recorded::Ignored(Ignored::Known)) => {}
@@ -154,7 +171,8 @@ impl Series {
     /// Nodes come in turn, some hundred at a time. What is unknown now has no forecast and keeps the one it had.
     fn of(check: &Check<'_>) -> Self {
         let total = check.nodes.len();
-        let rounds = usize::try_from(ROUND.as_secs() / check.interval.as_secs().max(1)).unwrap_or(1);
+        let rounds =
+            usize::try_from(ROUND.as_secs() / check.interval.as_secs().max(1)).unwrap_or(1);
         let parts = rounds.clamp(1, total.div_ceil(FEWEST).max(1));
         let turn = usize::try_from(
             check.now.millis().unsigned_abs() / 1000 / check.interval.as_secs().max(1),
@@ -184,7 +202,10 @@ impl Series {
     /// Hours of the week before, then five minutes of the last day.
     fn fill(&mut self, history: &History, check: &Check<'_>) -> Result<(), StateError> {
         let detail = check.now.minus(DETAIL);
-        for metric in Metric::ALL.into_iter().filter(|metric| metric.can_be_full()) {
+        for metric in Metric::ALL
+            .into_iter()
+            .filter(|metric| metric.can_be_full())
+        {
             let mut places: Vec<usize> = Vec::new();
             let mut names: Vec<&str> = Vec::new();
             for (place, wanted) in self.wanted.iter().enumerate() {
@@ -197,7 +218,11 @@ impl Series {
                 continue;
             }
             let spans = [
-                (check.now.minus(PAST), detail.minus(Duration::from_secs(1)), Grain::Hours),
+                (
+                    check.now.minus(PAST),
+                    detail.minus(Duration::from_secs(1)),
+                    Grain::Hours,
+                ),
                 (detail, check.now, Grain::FiveMinutes),
             ];
             for (since, until, grain) in spans {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use ng_config::Config;
+use ng_engine::history::Ledger;
 use ng_engine::node::Nodes;
 use ng_engine::reading::Column;
 use ng_engine::rule::MetricsSource;
@@ -12,7 +13,7 @@ use ng_engine::time::Time;
 use ng_hook::log::Value as Field;
 use ng_hook::{Report, Run};
 use ng_metrics::{Fetched, INODE_METRIC, Wanted, inodes_promql};
-use ng_monitor::{Facts, Foretold, Memory, Metric, Plan, Settings};
+use ng_monitor::{Facts, Foretold, Memory, Metric, NodeEvent, Plan, Settings};
 use ng_round::ports::{ApiCluster, Cluster, Source, Sources, Times};
 use ng_round::{report, settings};
 use ng_state::{Incident, Store, Transaction};
@@ -112,37 +113,10 @@ impl Desk<'_> {
         }
         let ledgers = store.peek()?.history().ledgers.clone();
         let mut transaction = store.begin()?;
-        let rows = transaction.monitor_rows()?;
-        let (before, lost) =
-            Memory::of_rows(rows.iter().map(|(key, body)| (key.as_str(), body.as_str())));
-        told::lost(&self.run.log, &lost);
-        let (mut plan, mut memory) = ng_monitor::see(
-            &gathered.events,
-            &ledgers,
-            before.clone(),
-            &self.settings,
-            self.now,
-        );
-        if let Some(seen) = &seen {
-            let columns: Vec<(Metric, &Column)> = seen
-                .columns
-                .iter()
-                .map(|(metric, column)| (*metric, column))
-                .collect();
-            let facts = Facts {
-                now: self.now,
-                nodes: &seen.nodes,
-                columns: &columns,
-                leases: seen.leases.as_deref(),
-                outlooks: &seen.outlooks,
-                gone: &seen.gone,
-                ledgers: &ledgers,
-            };
-            let (checked, after) = ng_monitor::check(&facts, memory, &self.settings);
-            plan.alerts.extend(checked.alerts);
-            plan.changes.extend(checked.changes);
-            plan.notes.extend(checked.notes);
-            memory = after;
+        let before = self.remembered(&transaction)?;
+        let given = (gathered.events.as_slice(), seen.as_ref());
+        let (plan, memory) = self.decide(given, &ledgers, before.clone());
+        if seen.is_some() {
             let text = self.now.millis().to_string();
             transaction.set_note(CHECKED, Some(&text))?;
         }
@@ -164,6 +138,44 @@ impl Desk<'_> {
         Ok(report)
     }
 
+    fn remembered(&self, transaction: &Transaction<'_>) -> anyhow::Result<Memory> {
+        let rows = transaction.monitor_rows()?;
+        let rows = rows.iter().map(|(key, body)| (key.as_str(), body.as_str()));
+        let (memory, lost) = Memory::of_rows(rows);
+        told::lost(&self.run.log, &lost);
+        Ok(memory)
+    }
+
+    /// What happened first, then the check: the snapshot is newer than the events.
+    fn decide(
+        &self,
+        (events, seen): (&[NodeEvent], Option<&Seen>),
+        ledgers: &BTreeMap<String, Ledger>,
+        memory: Memory,
+    ) -> (Plan, Memory) {
+        let (mut plan, memory) = ng_monitor::see(events, ledgers, memory, &self.settings, self.now);
+        let Some(seen) = seen else {
+            return (plan, memory);
+        };
+        let columns = seen.columns.iter();
+        let columns: Vec<(Metric, &Column)> =
+            columns.map(|(metric, column)| (*metric, column)).collect();
+        let facts = Facts {
+            now: self.now,
+            nodes: &seen.nodes,
+            columns: &columns,
+            leases: seen.leases.as_deref(),
+            outlooks: &seen.outlooks,
+            gone: &seen.gone,
+            ledgers,
+        };
+        let (checked, memory) = ng_monitor::check(&facts, memory, &self.settings);
+        plan.alerts.extend(checked.alerts);
+        plan.changes.extend(checked.changes);
+        plan.notes.extend(checked.notes);
+        (plan, memory)
+    }
+
     /// Everything a check needs. `None`: there is nothing to check.
     fn look(&self, store: &Store, nodes: Option<Nodes>) -> anyhow::Result<Option<Seen>> {
         let nodes = match nodes {
@@ -175,8 +187,7 @@ impl Desk<'_> {
             return Ok(None);
         }
         let fetched = self.readings(&nodes);
-        let columns: Vec<(Metric, Column)> =
-            Metric::ALL.into_iter().zip(fetched.columns).collect();
+        let columns: Vec<(Metric, Column)> = Metric::ALL.into_iter().zip(fetched.columns).collect();
         let gone = self.gone(store, &nodes)?;
         Ok(Some(Seen {
             leases: self.leases(&nodes),
@@ -239,7 +250,11 @@ impl Desk<'_> {
     }
 
     /// Keeps the readings and makes forecasts of them. Without a history there are none.
-    fn remember(&self, nodes: &Nodes, columns: &[(Metric, Column)]) -> Vec<(usize, Metric, Foretold)> {
+    fn remember(
+        &self,
+        nodes: &Nodes,
+        columns: &[(Metric, Column)],
+    ) -> Vec<(usize, Metric, Foretold)> {
         let log = &self.run.log;
         let Some(mut history) = past::open(self.run.env.state_dir(), self.now, log) else {
             return Vec::new();

@@ -90,7 +90,11 @@ fn key(text: &str) -> String {
         .into_iter()
         .find(|word| word.starts_with("node_"))
         .unwrap_or(text);
-    let end = if text.contains("【恢复】") { " resolved" } else { "" };
+    let end = if text.contains("【恢复】") {
+        " resolved"
+    } else {
+        ""
+    };
     format!("{key}{end}")
 }
 
@@ -170,7 +174,10 @@ fn signed(query: &str) -> Result<(), String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).map_err(|_| "no key")?;
     mac.update(format!("{millis}\n{SECRET}").as_bytes());
     let wanted = STANDARD.encode(mac.finalize().into_bytes());
-    let given = sign.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=");
+    let given = sign
+        .replace("%2B", "+")
+        .replace("%2F", "/")
+        .replace("%3D", "=");
     if given == wanted && part("access_token").as_deref() == Some("robot-token") {
         Ok(())
     } else {

@@ -38,10 +38,15 @@ enum Form {
     Json,
 }
 
-const COLUMNS: [&str; 8] = ["time", "seconds", "min", "mean", "max", "last", "known", "checks"];
+const COLUMNS: [&str; 8] = [
+    "time", "seconds", "min", "mean", "max", "last", "known", "checks",
+];
 
 pub(crate) fn history(arguments: &HistoryArgs, desk: &Desk) -> anyhow::Result<()> {
-    let metric = Metric::parse(&arguments.metric).map_or(arguments.metric.as_str(), Metric::name);
+    let metric = match Metric::parse(&arguments.metric) {
+        Some(metric) => metric.name(),
+        None => arguments.metric.as_str(),
+    };
     let since = desk.since(&arguments.since)?;
     let history = desk.history()?;
     find(&history, &arguments.node, metric)?;
@@ -57,7 +62,10 @@ pub(crate) fn history(arguments: &HistoryArgs, desk: &Desk) -> anyhow::Result<()
 fn find(history: &History, node: &str, metric: &str) -> anyhow::Result<()> {
     let metrics = history.metrics()?;
     if !metrics.iter().any(|known| known == metric) {
-        bail!("--metric: expected one of {}, found {metric:?}", metrics.join(", "));
+        bail!(
+            "--metric: expected one of {}, found {metric:?}",
+            metrics.join(", ")
+        );
     }
     if !history.nodes()?.iter().any(|known| known.name == node) {
         bail!("--node: there is no reading of a node {node:?}");
@@ -117,7 +125,7 @@ fn table(points: &[Point]) -> String {
         }
         text.push('\n');
     };
-    row(&COLUMNS.map(|name| name.to_uppercase()));
+    row(&COLUMNS.map(str::to_uppercase));
     for point in points {
         row(&cells(point));
     }

@@ -8,7 +8,8 @@ use ng_engine::time::Time;
 use ng_forecast::{Outlook, Point, Question, Reason, Scratch, forecast};
 use ng_monitor::{Kind, Metric, kind_name};
 use ng_picture::{
-    Arrival, Incident, Level, NoForecast, Node, Outlook as Shown, Report, Severity, Trend, report as draw,
+    Arrival, Incident, Level, NoForecast, Node, Outlook as Shown, Report, Severity, Trend,
+    report as draw,
 };
 use ng_samples::{History, Point as Kept};
 use ng_state::Store;
@@ -81,19 +82,29 @@ fn trends(
     let mut nodes: Vec<&Node> = scene.nodes.iter().collect();
     nodes.sort_by(|one, other| {
         let urgency = |node: &Node| (node.next.is_some(), node.level, fullest(node));
-        urgency(other).partial_cmp(&urgency(one)).unwrap_or(std::cmp::Ordering::Equal)
+        urgency(other)
+            .partial_cmp(&urgency(one))
+            .unwrap_or(std::cmp::Ordering::Equal)
     });
     let mut trends = Vec::new();
     let mut scratch = Scratch::default();
     for node in nodes.into_iter().take(most) {
         for metric in worth_drawing(node, scene) {
-            let from = if metric.can_be_full() { scene.at.minus(PAST).min(since) } else { since };
+            let from = if metric.can_be_full() {
+                scene.at.minus(PAST).min(since)
+            } else {
+                since
+            };
             let kept = history.range(&node.name, metric.name(), from, scene.at)?;
             trends.push(Trend {
                 node: node.name.clone(),
                 measure: measure(metric),
                 outlook: outlook(&kept, metric, scene.at, &mut scratch),
-                points: kept.iter().filter(|point| point.at >= since).filter_map(drawn).collect(),
+                points: kept
+                    .iter()
+                    .filter(|point| point.at >= since)
+                    .filter_map(drawn)
+                    .collect(),
             });
         }
     }
@@ -111,7 +122,10 @@ fn worth_drawing(node: &Node, scene: &Scene) -> Vec<Metric> {
         let reading = node.readings.get(measure(*metric));
         let limit = scene.limits.get(measure(*metric));
         let above = reading.is_some_and(|value| limit.level(value) > Level::Unknown);
-        above || node.next.is_some_and(|next| next.measure == measure(*metric))
+        above
+            || node
+                .next
+                .is_some_and(|next| next.measure == measure(*metric))
     };
     let found: Vec<Metric> = Metric::ALL.into_iter().filter(high).collect();
     if found.is_empty() {

@@ -29,7 +29,9 @@ impl Scene {
     pub(crate) fn read(desk: &Desk) -> anyhow::Result<Self> {
         let latest = desk.history()?.latest()?;
         let memory = memory(desk)?;
-        let nodes = latest.as_ref().map(|latest| nodes(latest, &memory, desk.now));
+        let nodes = latest
+            .as_ref()
+            .map(|latest| nodes(latest, &memory, desk.now));
         let monitor = &desk.config.node_monitor;
         Ok(Self {
             at: desk.now,
@@ -47,7 +49,9 @@ impl Scene {
 
 /// What the monitor remembers. There may be a history without it.
 pub(crate) fn memory(desk: &Desk) -> anyhow::Result<Memory> {
-    let rows = Store::open(desk.env.state_dir(), desk.now)?.store.monitor_rows()?;
+    let rows = Store::open(desk.env.state_dir(), desk.now)?
+        .store
+        .monitor_rows()?;
     let rows = rows.iter().map(|(key, body)| (key.as_str(), body.as_str()));
     Ok(Memory::of_rows(rows).0)
 }
@@ -96,7 +100,9 @@ fn nodes(latest: &Latest, memory: &Memory, now: Time) -> Vec<Node> {
         .map(|(position, name)| {
             let subject = Subject::Node(name.clone());
             let readings = readings(latest, position);
-            let unread = Measure::ALL.iter().all(|measure| readings.get(*measure).is_none());
+            let unread = Measure::ALL
+                .iter()
+                .all(|measure| readings.get(*measure).is_none());
             let open: Vec<(Kind, &Episode)> = memory.open_episodes(&subject).collect();
             let is_open = |kind: Kind| open.iter().any(|(found, _)| *found == kind);
             let zone = zones.get(name.as_str()).copied().unwrap_or_default();

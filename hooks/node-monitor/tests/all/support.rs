@@ -161,11 +161,17 @@ impl Desk {
 
     /// A run at a time.
     pub(crate) fn run(&self, now: &str) -> Outcome {
+        self.call(&[], now)
+    }
+
+    /// A call with arguments at a time.
+    pub(crate) fn call(&self, arguments: &[&str], now: &str) -> Outcome {
         for name in ["patches", "metrics"] {
             self.put(name, "");
         }
         let text = |name: &str| self.path(name).display().to_string();
         let output = Command::new(env!("CARGO_BIN_EXE_node-monitor"))
+            .args(arguments)
             .env_clear()
             .envs([
                 ("BINDING_CONTEXT_PATH", text("context.json")),

@@ -1,11 +1,7 @@
 //! The hook as shell-operator runs it: processes, contexts, a Prometheus and an API server on loopback.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
-
-mod support;
-
+use crate::support::{Desk, event, node, ready, tick};
 use serde_json::{Value, json};
-use support::{Desk, event, node, ready, tick};
 
 fn keys(desk: &Desk) -> Vec<String> {
     desk.alerts()
