@@ -95,7 +95,7 @@ mod tests {
             {"metadata":{"name":"d"},"spec":{"renewTime":"soon"}}]}"#;
         let mut seen = Vec::new();
         let next = page(body, &mut |name, time| {
-            seen.push((name.to_owned(), time.to_string()))
+            seen.push((name.to_owned(), time.to_string()));
         });
         assert_eq!(next.unwrap(), "abc");
         assert_eq!(seen, [("a".to_owned(), "2026-01-01T00:00:05Z".to_owned())]);

@@ -16,7 +16,7 @@ fn keys(desk: &Desk) -> Vec<String> {
 #[test]
 fn a_rising_reading_is_told_and_its_fall_resolved() {
     let desk = Desk::new();
-    let cluster = [node("a", ready()), node("b", ready())];
+    let cluster = [node("a", &ready()), node("b", &ready())];
     desk.put_context(&tick(&cluster));
     desk.prometheus.set("cpu", &[("a", "95.5"), ("b", "40")]);
     let first = desk.run("2026-05-01T10:00:00Z");
@@ -45,7 +45,7 @@ fn a_rising_reading_is_told_and_its_fall_resolved() {
 fn the_metrics_of_a_check_are_one_whole_group() {
     let desk = Desk::new();
     desk.put_config(&json!({"nodeMonitor": {"perNodeMetrics": true}}));
-    desk.put_context(&tick(&[node("a", ready()), node("b", ready())]));
+    desk.put_context(&tick(&[node("a", &ready()), node("b", &ready())]));
     desk.prometheus.set("cpu", &[("a", "75"), ("b", "NaN")]);
     let run = desk.run("2026-05-01T10:00:00Z");
     let value = |name: &str, labels: Value| {
@@ -107,13 +107,13 @@ fn the_metrics_of_a_check_are_one_whole_group() {
 #[test]
 fn events_are_told_at_once_and_need_no_source() {
     let desk = Desk::new();
-    desk.put_context(&tick(&[node("a", ready()), node("b", ready())]));
+    desk.put_context(&tick(&[node("a", &ready()), node("b", &ready())]));
     desk.run("2026-05-01T10:00:00Z");
     let silent = json!({"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"});
     desk.put_context(&json!([
-        event("Modified", &node("a", silent)),
-        {"binding": "other", "type": "Event", "watchEvent": "Deleted", "filterResult": node("b", ready())},
-        event("Deleted", &node("b", ready())),
+        event("Modified", &node("a", &silent)),
+        {"binding": "other", "type": "Event", "watchEvent": "Deleted", "filterResult": node("b", &ready())},
+        event("Deleted", &node("b", &ready())),
     ]));
     let run = desk.run("2026-05-01T10:00:05Z");
     assert_eq!((run.status, run.stderr.as_str()), (Some(0), ""));
@@ -142,7 +142,7 @@ fn the_file_of_the_former_monitor_brings_its_receivers_and_its_language() {
         "config/node-monitor.yaml",
         "thresholds: {cpuWarning: 50}\ndingtalk: {webhookURL: 'http://127.0.0.1:1/robot', secret: SECx}\n",
     );
-    desk.put_context(&tick(&[node("a", ready())]));
+    desk.put_context(&tick(&[node("a", &ready())]));
     desk.prometheus.set("cpu", &[("a", "60")]);
     desk.run("2026-05-01T10:00:00Z");
     let alert = &desk.alerts()[0];
@@ -158,7 +158,7 @@ fn trouble_with_a_source_or_a_context_is_said_and_the_rest_goes_on() {
     let desk = Desk::new();
     desk.put_context(&tick(&[node(
         "a",
-        json!({"type": "Ready", "status": "False", "reason": "KubeletNotReady"}),
+        &json!({"type": "Ready", "status": "False", "reason": "KubeletNotReady"}),
     )]));
     desk.prometheus.answer_html();
     let run = desk.run("2026-05-01T10:00:00Z");
@@ -188,7 +188,7 @@ fn trouble_with_a_source_or_a_context_is_said_and_the_rest_goes_on() {
 #[test]
 fn a_clock_that_goes_backwards_holds_up_no_check() {
     let desk = Desk::new();
-    desk.put_context(&tick(&[node("a", ready())]));
+    desk.put_context(&tick(&[node("a", &ready())]));
     desk.run("2026-05-01T10:00:00Z");
     desk.prometheus.set("cpu", &[("a", "99")]);
     desk.run("2026-04-01T10:00:00Z");
@@ -199,7 +199,7 @@ fn a_clock_that_goes_backwards_holds_up_no_check() {
 fn disabled_it_does_nothing() {
     let desk = Desk::new();
     desk.put_config(&json!({"nodeMonitor": {"enabled": false}}));
-    desk.put_context(&tick(&[node("a", ready())]));
+    desk.put_context(&tick(&[node("a", &ready())]));
     desk.prometheus.set("cpu", &[("a", "99")]);
     let run = desk.run("2026-05-01T10:00:00Z");
     assert_eq!((run.status, run.metrics.len()), (Some(0), 0));

@@ -216,7 +216,7 @@ pub(crate) fn ready() -> Value {
 }
 
 /// A node as the binding's filter shows it.
-pub(crate) fn node(name: &str, condition: Value) -> Value {
+pub(crate) fn node(name: &str, condition: &Value) -> Value {
     json!({
         "name": name, "uid": format!("uid-{name}"), "labels": {"kubernetes.io/hostname": name}, "annotations": null,
         "taints": null, "unschedulable": null, "capacity": {"cpu": "4", "memory": "8Gi", "pods": "110"},
