@@ -39,9 +39,14 @@ const PAST: std::time::Duration = std::time::Duration::from_hours(7 * 24);
 
 pub(crate) fn report(arguments: &ReportArgs, desk: &Desk) -> anyhow::Result<()> {
     let since = desk.since(&arguments.since)?;
-    let scene = Scene::read(desk)?;
-    let history = desk.history()?;
-    let trends = trends(&scene, &history, since, usize::from(arguments.nodes))?;
+    let mut scene = Scene::read(desk)?;
+    let past = Past {
+        history: desk.history()?,
+        since,
+        interval: desk.config.node_monitor.check_interval,
+    };
+    let trends = trends(&scene, &past, usize::from(arguments.nodes))?;
+    refine(&mut scene.nodes, &trends);
     let page = draw(&Report {
         language: scene.language,
         cluster: scene.cluster,
@@ -72,13 +77,28 @@ fn write(path: &std::path::Path, page: &str) -> anyhow::Result<()> {
     written.with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Of the worst nodes what is high or growing, with what can be said of its future.
-fn trends(
-    scene: &Scene,
-    history: &History,
+/// What trends are drawn from.
+struct Past {
+    history: History,
     since: Time,
-    most: usize,
-) -> anyhow::Result<Vec<Trend>> {
+    /// A sample stands for the time until the next check.
+    interval: std::time::Duration,
+}
+
+/// What was told of the future gets the range and the confidence of the forecast as it is now.
+fn refine(nodes: &mut [Node], trends: &[Trend]) {
+    for node in nodes {
+        let Some(next) = &mut node.next else { continue };
+        let same = |trend: &&Trend| trend.node == node.name && trend.measure == next.measure;
+        if let Some(Shown::Reaches(arrival)) = trends.iter().find(same).map(|trend| trend.outlook) {
+            next.arrival = arrival;
+        }
+    }
+}
+
+/// Of the worst nodes what is high or growing, with what can be said of its future.
+fn trends(scene: &Scene, past: &Past, most: usize) -> anyhow::Result<Vec<Trend>> {
+    let since = past.since;
     let mut nodes: Vec<&Node> = scene.nodes.iter().collect();
     nodes.sort_by(|one, other| {
         let urgency = |node: &Node| (node.next.is_some(), node.level, fullest(node));
@@ -95,7 +115,9 @@ fn trends(
             } else {
                 since
             };
-            let kept = history.range(&node.name, metric.name(), from, scene.at)?;
+            let kept = past
+                .history
+                .range(&node.name, metric.name(), from, scene.at)?;
             trends.push(Trend {
                 node: node.name.clone(),
                 measure: measure(metric),
@@ -103,7 +125,7 @@ fn trends(
                 points: kept
                     .iter()
                     .filter(|point| point.at >= since)
-                    .filter_map(drawn)
+                    .filter_map(|point| drawn(point, past.interval))
                     .collect(),
             });
         }
@@ -135,11 +157,15 @@ fn worth_drawing(node: &Node, scene: &Scene) -> Vec<Metric> {
     }
 }
 
-fn drawn(point: &Kept) -> Option<ng_picture::Point> {
+fn drawn(point: &Kept, interval: std::time::Duration) -> Option<ng_picture::Point> {
     let spread = point.spread?;
     Some(ng_picture::Point {
         at: point.at,
-        lasting: point.span,
+        lasting: if point.span.is_zero() {
+            interval
+        } else {
+            point.span
+        },
         min: spread.min,
         mean: spread.mean,
         max: spread.max,
