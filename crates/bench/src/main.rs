@@ -3,10 +3,12 @@
 //! Machines are noisy and differ, so every figure is a ratio of CPU times of neighbouring runs, and its bound stands
 //! beside it. `cargo run --release -p ng-bench --bin ng-bench` builds the release executables, measures, and prints a table; it
 //! exits 1 if a bound is not met. `ng-bench FOLDER [PART…]` measures the executables in a folder, and only these parts:
-//! `sizes`, `starts`, `evaluation`, `growth`, `alerts`, `forecast`, `samples`.
+//! `sizes`, `starts`, `evaluation`, `growth`, `alerts`, `forecast`, `samples`,
+//! `monitor`.
 
 mod alerts;
 mod forecast;
+mod monitor;
 mod run;
 mod samples;
 mod server;
@@ -28,7 +30,7 @@ const MEBIBYTE: u64 = 1 << 20;
 type Part = fn(&Path, &mut Table) -> anyhow::Result<()>;
 
 /// What is measured, by the name that chooses it.
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("sizes", sizes),
     ("starts", starts),
     ("evaluation", evaluation),
@@ -36,6 +38,7 @@ const PARTS: [(&str, Part); 7] = [
     ("alerts", alerts::alerts),
     ("forecast", forecast::forecast),
     ("samples", samples::samples),
+    ("monitor", monitor::monitor),
 ];
 
 fn main() -> anyhow::Result<ExitCode> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 
-use crate::world::METRICS;
+use crate::world::{METRICS, MORE_METRICS};
 
 /// A server on loopback; it ends with the process.
 pub(crate) struct Server {
@@ -17,7 +17,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves these answers, in the order of [`METRICS`].
+    /// Serves these answers, in the order of [`METRICS`] and [`MORE_METRICS`].
     pub(crate) fn start(answers: Vec<Vec<u8>>) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen on loopback")?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -88,6 +88,7 @@ fn serve(
         let query = String::from_utf8_lossy(&body);
         let answer = METRICS
             .iter()
+            .chain(&MORE_METRICS)
             .position(|(_, marker)| query.contains(marker))
             .and_then(|at| answers.get(at));
         if answer.is_none() {

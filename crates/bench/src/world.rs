@@ -9,6 +9,13 @@ pub(crate) const METRICS: [(&str, &str); 3] = [
     ("diskUtilizationPercent", "node_filesystem_avail_bytes"),
 ];
 
+/// What the node-monitor asks about besides. The query of the load names the CPUs, too, and has been found before.
+pub(crate) const MORE_METRICS: [(&str, &str); 3] = [
+    ("podUtilizationPercent", "kube_pod_info"),
+    ("inodeUtilizationPercent", "node_filesystem_files"),
+    ("cpuUtilizationPercent", "node_cpu_seconds_total"),
+];
+
 /// A whole number that looks random and is the same in every run.
 fn scatter(seed: usize) -> usize {
     let mut x = (seed as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -170,7 +177,11 @@ pub(crate) fn context_of(nodes: usize, rules: &[Value]) -> Vec<u8> {
         "type": "Group",
     }])
     .to_string();
-    // As Go's encoder does.
+    escaped(&text)
+}
+
+/// As Go's encoder does.
+fn escaped(text: &str) -> Vec<u8> {
     text.replace('<', "\\u003c")
         .replace('>', "\\u003e")
         .replace('&', "\\u0026")
@@ -200,4 +211,26 @@ pub(crate) fn answer(metric: usize, nodes: usize) -> Vec<u8> {
     json!({"status": "success", "data": {"resultType": "vector", "result": result}})
         .to_string()
         .into_bytes()
+}
+
+/// The answers to the queries of the node-monitor, in the order of [`METRICS`] and [`MORE_METRICS`].
+pub(crate) fn monitor_answers(nodes: usize) -> Vec<Vec<u8>> {
+    // A percentage is a percentage.
+    let same_as = [0, 1, 2, 2, 1, 1];
+    same_as
+        .iter()
+        .map(|metric| answer(*metric, nodes))
+        .collect()
+}
+
+/// A tick of the node-monitor as shell-operator writes it.
+pub(crate) fn monitor_context(nodes: usize) -> Vec<u8> {
+    let nodes: Vec<Value> = (0..nodes).map(node).collect();
+    let text = json!([{
+        "binding": "node-check",
+        "snapshots": {"nodes": nodes},
+        "type": "Schedule",
+    }])
+    .to_string();
+    escaped(&text)
 }

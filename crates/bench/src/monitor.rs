@@ -1,0 +1,68 @@
+//! What a check of all nodes costs without a rule.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::run::{Program, pair};
+use crate::server::Server;
+use crate::{Bench, MEBIBYTE, ROUNDS, Table, bytes, keep_state, world};
+
+const NODES: usize = 5_000;
+
+/// The most memory that a check may take.
+const MEMORY: u64 = 64 * MEBIBYTE;
+
+/// Checks before the one that is measured: enough that forecasts are made of what they found.
+const BEFORE: u32 = 45;
+
+/// The rows of the node-monitor.
+pub(crate) fn monitor(binaries: &Path, table: &mut Table) -> anyhow::Result<()> {
+    let answers = world::monitor_answers(NODES);
+    let server = Server::start(answers.clone())?;
+    let bench = Bench::new(binaries, Some(&server))?;
+    let config = json!({
+        "prometheus": {"url": server.url, "maxSamples": 50_000},
+        "alert": {"defaultChannels": ["log"]},
+    });
+    bench.put("config/config.json", config.to_string().as_bytes())?;
+    bench.put("context", &world::monitor_context(NODES))?;
+    let mut arguments = vec![bench.path("context")];
+    for (index, answer) in answers.iter().enumerate() {
+        let name = format!("answer-{index}");
+        bench.put(&name, answer)?;
+        arguments.push(bench.path(&name));
+    }
+    let floor = Program {
+        path: binaries.join("floor_tick"),
+        arguments,
+        environment: Vec::new(),
+    };
+    for minute in 0..BEFORE {
+        let now = format!("2026-01-10T00:{minute:02}:00Z");
+        bench.run_of("node-monitor", "context", &now).run()?;
+    }
+    keep_state(&bench.path("state"), &bench.path("kept"))?;
+    server.take_requests();
+    let now = format!("2026-01-10T00:{BEFORE:02}:00Z");
+    let check = bench.run_of("node-monitor", "context", &now);
+    let measured = pair(ROUNDS, &floor, &check, || {
+        keep_state(&bench.path("kept"), &bench.path("state"))?;
+        bench.clear_outputs()
+    })?;
+    let requests = server.take_requests() / (ROUNDS + 1);
+    table.ratio(
+        "check of 5,000 nodes, with history and forecasts",
+        &measured,
+        2.5,
+    );
+    let figure = format!("{:.1} MiB", bytes(measured.peak) / bytes(MEBIBYTE));
+    table.add(
+        "  peak memory",
+        figure,
+        "<= 64 MiB",
+        measured.peak <= MEMORY,
+    );
+    table.add("  requests", requests.to_string(), "<= 6", requests <= 6);
+    Ok(())
+}
