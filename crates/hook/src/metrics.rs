@@ -24,6 +24,11 @@ impl MetricGroup {
         }
     }
 
+    /// The group's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Clears what the group had.
     pub fn expire(name: impl Into<String>) -> Self {
         Self::new(name)

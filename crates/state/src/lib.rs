@@ -19,6 +19,7 @@ mod claimant;
 mod counter;
 mod documents;
 mod error;
+mod lazy;
 mod log;
 mod open;
 mod outbox;
@@ -37,6 +38,6 @@ pub use outbox::{
     Claim, Delivery, DeliveryState, Facts, FreshAlert, Keep, OpenAlert, OpenDelivery, OutboxCounts,
     OutboxFilter, QueuedAlert, Settlement, Tally,
 };
-pub use rules::Glance;
+pub use rules::{Glance, Glances};
 pub use store::Store;
 pub use transaction::{Peeked, Transaction};

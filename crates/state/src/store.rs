@@ -1,6 +1,5 @@
 //! Reads that need no transaction, and the small transactions of evictions.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -12,7 +11,7 @@ use crate::documents::RECORDS;
 use crate::error::StateError;
 use crate::outbox::{self, OutboxCounts, OutboxFilter, QueuedAlert};
 use crate::place::Place;
-use crate::rules::{self, Glance};
+use crate::rules::{self, Glances, Whose};
 use crate::transaction::{self, Peeked, Transaction};
 
 /// The state of one state directory, open in this process.
@@ -48,14 +47,23 @@ impl Store {
         self.place.database()
     }
 
-    /// What tells which rules are due, by name.
-    pub fn glances(&self) -> Result<BTreeMap<String, Glance>, StateError> {
-        rules::glances(&self.connection, &self.place)
+    /// What tells which rules are due.
+    pub fn glances(&self) -> Result<Glances, StateError> {
+        // The version comes first: rules that are newer than their version are read once more, older ones would not be.
+        let version = transaction::data_version(&self.connection, &self.place)?;
+        let rules = rules::glances(&self.connection, &self.place)?;
+        Ok(Glances { rules, version })
     }
 
-    /// What is remembered now, for a look at it before a transaction.
-    pub fn peek(&self) -> Result<Peeked, StateError> {
-        Peeked::read(&self.connection, &self.place)
+    /// What is remembered of these rules and of all that have records, for a look at it before a transaction; of every
+    /// rule, if another process has written since the glances.
+    pub fn peek(&self, glances: &Glances, rules: &[&str]) -> Result<Peeked, StateError> {
+        Peeked::read(
+            &self.connection,
+            &self.place,
+            glances.version,
+            Whose::Of(rules),
+        )
     }
 
     /// All counters, by name and labels.

@@ -12,11 +12,12 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use crate::counter;
 use crate::documents::{self, Key, LEDGERS, RECORDS};
 use crate::error::StateError;
+use crate::lazy::Lazy;
 use crate::log;
 use crate::open::{self, NOTICE, Notice};
 use crate::outbox;
 use crate::place::Place;
-use crate::rules;
+use crate::rules::{self, Whose};
 
 /// A write transaction.
 #[derive(Debug)]
@@ -24,8 +25,10 @@ pub struct Transaction<'s> {
     pub(crate) inner: rusqlite::Transaction<'s>,
     connection: &'s Connection,
     pub(crate) place: &'s Place,
-    /// Rules whose timers were loaded; those of others stay as they are.
+    /// Rules whose timers were found and loaded; those of others stay as they are.
     timed: BTreeSet<String>,
+    /// Whether there is a history, as far as it is known.
+    has_history: bool,
     /// What was loaded, to tell what has changed without reading it again.
     loaded: Option<History>,
     /// Whether something was written that a power failure must not take: what was done to the cluster, or alerts.
@@ -44,6 +47,7 @@ impl<'s> Transaction<'s> {
             connection,
             place,
             timed: BTreeSet::new(),
+            has_history: false,
             loaded: None,
             durable: false,
             lost: Vec::new(),
@@ -52,18 +56,20 @@ impl<'s> Transaction<'s> {
 
     /// Whether the history is still missing, as of this transaction: another process may have saved one since the
     /// store was opened.
-    pub fn notice(&self) -> Result<Option<Notice>, StateError> {
-        open::notice(&self.inner, self.place)
+    pub fn notice(&mut self) -> Result<Option<Notice>, StateError> {
+        let notice = open::notice(&self.inner, self.place)?;
+        self.has_history = notice.is_none();
+        Ok(notice)
     }
 
     /// Summaries, records and ledgers of all, the roster, and the timers of the named rules.
     pub fn load(&mut self, rules_with_timers: &[&str]) -> Result<History, StateError> {
-        let documents = read_documents(&self.inner, self.place)?;
+        let documents = read_documents(&self.inner, self.place, Whose::Everyone)?;
         self.complete(documents, rules_with_timers)
     }
 
     /// As [`Transaction::load`], from what was read before the transaction began, unless another process has written
-    /// since.
+    /// since: of what was peeked at then, which need not be every rule. Rules that were left out stay as they are.
     pub fn load_after(
         &mut self,
         peeked: Option<Peeked>,
@@ -94,8 +100,9 @@ impl<'s> Transaction<'s> {
         &self.lost
     }
 
-    /// Makes the stored history the given one: writes what differs and deletes what is absent. Timers of a rule
-    /// that were not loaded and are empty stay as they are. The notice of a missing history ends here.
+    /// Makes the stored history the given one: writes what differs and deletes what is absent. Rules that were not
+    /// loaded and are absent stay as they are, and so do timers of a rule that were not loaded and are empty. The
+    /// notice of a missing history ends here.
     pub fn save(&mut self, history: &History) -> Result<(), StateError> {
         let before = self.loaded.take();
         self.save_rules(history, before.as_ref())
@@ -112,9 +119,13 @@ impl<'s> Transaction<'s> {
             before.as_ref().map(ledgers),
         )?;
         self.durable |= hard > 0;
-        self.save_timers(history)?;
+        self.save_timers(history)
+            .map_err(StateError::database("save timers", self.place))?;
         self.save_roster(&history.roster)
             .map_err(StateError::database("save the roster", self.place))?;
+        if self.has_history {
+            return Ok(());
+        }
         self.set_note(NOTICE, None)
     }
 
@@ -202,7 +213,6 @@ impl<'s> Transaction<'s> {
             .prepare("SELECT body FROM timers WHERE rule = ?1")
             .map_err(attempt())?;
         for rule in rules {
-            self.timed.insert((*rule).to_owned());
             let Some(found) = history.rules.get_mut(*rule) else {
                 continue;
             };
@@ -210,10 +220,13 @@ impl<'s> Transaction<'s> {
                 .query_row([rule], |row| Ok(Timers::decode(row.get_ref(0)?.as_blob()?)))
                 .optional()
                 .map_err(attempt())?;
+            let Some(timers) = timers else {
+                continue;
+            };
+            self.timed.insert((*rule).to_owned());
             match timers {
-                None => {}
-                Some(Some(timers)) => found.timers = timers,
-                Some(None) => self.lost.push(format!("the timers of rule {rule}")),
+                Some(timers) => found.timers = timers,
+                None => self.lost.push(format!("the timers of rule {rule}")),
             }
         }
         Ok(())
@@ -227,7 +240,7 @@ impl<'s> Transaction<'s> {
                 .map(|(name, rule)| (name.as_str(), &rule.summary))
                 .collect()
         } else {
-            stored = rules::summaries(&self.inner)?;
+            stored = rules::summaries(&self.inner, Whose::Everyone)?;
             let rules = stored.iter();
             rules
                 .map(|(name, summary)| (name.as_str(), summary))
@@ -236,31 +249,15 @@ impl<'s> Transaction<'s> {
         rules::save(&self.inner, history, &before)
     }
 
-    fn save_timers(&self, history: &History) -> Result<(), StateError> {
-        let attempt = || StateError::database("save timers", self.place);
-        let stored: Vec<String> = self
-            .inner
-            .prepare("SELECT rule FROM timers")
-            .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
-            .map_err(attempt())?;
-        for rule in &stored {
-            let keep = history
-                .rules
-                .get(rule)
-                .is_some_and(|found| !found.timers.tests.is_empty() || !self.timed.contains(rule));
-            if !keep {
+    fn save_timers(&self, history: &History) -> rusqlite::Result<()> {
+        let mut blobs = Blobs::new(&self.inner, TIMERS);
+        for (rule, remembered) in &history.rules {
+            if !remembered.timers.tests.is_empty() {
+                blobs.put(rule, &remembered.timers.encode())?;
+            } else if self.timed.contains(rule) {
                 self.inner
-                    .execute("DELETE FROM timers WHERE rule = ?1", [rule])
-                    .map_err(attempt())?;
+                    .execute("DELETE FROM timers WHERE rule = ?1", [rule])?;
             }
-        }
-        let timed = history
-            .rules
-            .iter()
-            .filter(|(_, history)| !history.timers.tests.is_empty());
-        for (rule, history) in timed {
-            self.save_blob(TIMERS, rule, &history.timers.encode())
-                .map_err(attempt())?;
         }
         Ok(())
     }
@@ -271,22 +268,33 @@ impl<'s> Transaction<'s> {
             self.inner.execute("DELETE FROM roster WHERE id = 1", [])?;
             return Ok(());
         }
-        self.save_blob(ROSTER, "1", &roster.encode())
+        Blobs::new(&self.inner, ROSTER).put("1", &roster.encode())
+    }
+}
+
+/// A table of blobs by key.
+struct Blobs<'c> {
+    read: Lazy<'c>,
+    write: Lazy<'c>,
+}
+
+impl<'c> Blobs<'c> {
+    fn new(connection: &'c Connection, [read, write]: [&'static str; 2]) -> Self {
+        Self {
+            read: Lazy::new(connection, read),
+            write: Lazy::new(connection, write),
+        }
     }
 
     /// Compared first: an upsert alone would write the pages of a blob that stays the same.
-    fn save_blob(
-        &self,
-        [read, write]: [&'static str; 2],
-        key: &str,
-        bytes: &[u8],
-    ) -> rusqlite::Result<()> {
+    fn put(&mut self, key: &str, bytes: &[u8]) -> rusqlite::Result<()> {
         let same = self
-            .inner
-            .query_row(read, [key], |row| Ok(row.get_ref(0)?.as_blob()? == bytes))
+            .read
+            .statement()?
+            .query_row([key], |row| Ok(row.get_ref(0)?.as_blob()? == bytes))
             .optional()?;
         if same != Some(true) {
-            self.inner.execute(write, params![key, bytes])?;
+            self.write.statement()?.execute(params![key, bytes])?;
         }
         Ok(())
     }
@@ -301,34 +309,49 @@ pub struct Peeked {
 }
 
 impl Peeked {
-    pub(crate) fn read(connection: &Connection, place: &Place) -> Result<Self, StateError> {
+    /// `since`: the version of the data at which it was chosen whose history is needed.
+    pub(crate) fn read(
+        connection: &Connection,
+        place: &Place,
+        since: i64,
+        whose: Whose<'_>,
+    ) -> Result<Self, StateError> {
         let attempt = || StateError::database("read the state", place);
         // One transaction, so that the version is that of all that is read.
         let inner = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Deferred)
             .map_err(attempt())?;
-        let history = read_documents(&inner, place)?;
         let version = data_version(&inner, place)?;
+        let whose = if version == since {
+            whose
+        } else {
+            Whose::Everyone
+        };
+        let history = read_documents(&inner, place, whose)?;
         inner.finish().map_err(attempt())?;
         Ok(Self { history, version })
     }
 
-    /// Summaries, records and ledgers of all; no timers and no roster.
+    /// Summaries, all records and all ledgers; no timers and no roster.
     pub fn history(&self) -> &History {
         &self.history
     }
 }
 
 /// Changes whenever another connection has written.
-fn data_version(connection: &Connection, place: &Place) -> Result<i64, StateError> {
+pub(crate) fn data_version(connection: &Connection, place: &Place) -> Result<i64, StateError> {
     connection
         .query_row("PRAGMA data_version", [], |row| row.get(0))
         .map_err(StateError::database("read the state", place))
 }
 
-/// Summaries, records and ledgers.
-fn read_documents(connection: &Connection, place: &Place) -> Result<History, StateError> {
+/// Summaries, and all records and ledgers.
+fn read_documents(
+    connection: &Connection,
+    place: &Place,
+    whose: Whose<'_>,
+) -> Result<History, StateError> {
     let mut history = History {
-        rules: rules::summaries(connection)
+        rules: rules::summaries(connection, whose)
             .map_err(StateError::database("read the rules", place))?
             .into_iter()
             .map(|(name, summary)| {
