@@ -107,19 +107,26 @@ impl Agenda<'_> {
         glance.spec_hash != item.spec_hash(self.fingerprint)
             || elapsed < 0
             || elapsed >= glance.check_interval - slack(glance.check_interval)
-            || self.tells_of_before(item)
+            || self.tells_what_was_lost(item, glance)
     }
 
     /// Whether the rule's status tells of what was lost before its history was rebuilt.
     pub(crate) fn tells_of_before(&self, item: &RuleItem<'_>) -> bool {
-        self.settling(&item.name).is_some_and(|rebuilt| {
-            published(item).is_some_and(|status| status::tells_of_before(&status, rebuilt))
-        })
+        let glance = self.glances.get(&item.name);
+        glance.is_some_and(|glance| self.tells_what_was_lost(item, glance))
     }
 
-    /// When the rule's history was rebuilt, if statuses of the time before may still show up.
-    pub(crate) fn settling(&self, rule: &str) -> Option<Time> {
-        status::settling(self.glances.get(rule)?.rebuilt, self.now)
+    fn tells_what_was_lost(&self, item: &RuleItem<'_>, glance: &Glance) -> bool {
+        item.status.is_some()
+            && status::settling(glance.rebuilt, self.now).is_some_and(|rebuilt| {
+                published(item).is_some_and(|status| status::tells_of_before(&status, rebuilt))
+            })
+    }
+
+    /// Whether statuses of the time before a rebuild may still show up.
+    pub(crate) fn is_settling(&self) -> bool {
+        let mut glances = self.glances.values();
+        self.lost || glances.any(|glance| status::settling(glance.rebuilt, self.now).is_some())
     }
 
     /// Whether this run is for the rule.

@@ -208,3 +208,110 @@ pub(crate) fn run(plan: &Plan, nodes: usize, requests: u32, seconds: f64) -> Met
 fn float(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::MAX, f64::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn glances(rules: &[String]) -> BTreeMap<String, Glance> {
+        let glance = Glance {
+            pending: 2,
+            ..Glance::default()
+        };
+        rules.iter().map(|rule| (rule.clone(), glance)).collect()
+    }
+
+    /// The rules whose series stand in these groups.
+    fn told(groups: &[MetricGroup]) -> Vec<String> {
+        let text: String = groups.iter().map(MetricGroup::to_json_lines).collect();
+        let mut rules: Vec<String> = text
+            .lines()
+            .filter(|line| line.contains("nodeguardian_pending_nodes"))
+            .filter_map(|line| {
+                Some(
+                    line.split("\"rule\":\"")
+                        .nth(1)?
+                        .split('"')
+                        .next()?
+                        .to_owned(),
+                )
+            })
+            .collect();
+        rules.sort_unstable();
+        rules
+    }
+
+    fn mates<'a>(of: &str, rules: &'a [String]) -> Vec<&'a String> {
+        let group = group_of(of);
+        rules
+            .iter()
+            .filter(|rule| group_of(rule) == group)
+            .collect()
+    }
+
+    #[test]
+    fn a_changed_rule_is_told_with_all_rules_of_its_group_and_no_others() {
+        let rules: Vec<String> = (100..200).map(|rule| format!("rule-{rule}")).collect();
+        let before = glances(&rules);
+        let mut history = History::default();
+        let changed = history.rules.entry("rule-107".to_owned()).or_default();
+        changed.summary.pending = 3;
+        let gauges = Rules {
+            glances: &before,
+            history: &history,
+            gone: &[],
+        };
+        assert_eq!(
+            told(&gauges.changed()),
+            mates("rule-107", &rules)
+                .into_iter()
+                .cloned()
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(told(&gauges.all()), rules, "by schedule");
+        let groups: std::collections::BTreeSet<usize> =
+            rules.iter().map(|rule| group_of(rule)).collect();
+        assert_eq!(groups.len(), GROUPS, "rules are spread");
+    }
+
+    #[test]
+    fn the_group_of_a_deleted_rule_is_written_without_it_even_if_nothing_is_left() {
+        let rules: Vec<String> = (100..200).map(|rule| format!("rule-{rule}")).collect();
+        let history = History::default();
+        let gone = ["rule-107".to_owned()];
+        let left: Vec<String> = mates("rule-107", &rules)
+            .into_iter()
+            .filter(|rule| **rule != gone[0])
+            .cloned()
+            .collect();
+        assert!(!left.is_empty(), "the group has other rules");
+        let many = glances(&rules);
+        let few = glances(&gone);
+        for (glances, left) in [(&many, left), (&few, Vec::new())] {
+            let groups = Rules {
+                glances,
+                history: &history,
+                gone: &gone,
+            }
+            .changed();
+            assert_eq!(groups.len(), 1);
+            assert_eq!(told(&groups), left);
+        }
+    }
+
+    #[test]
+    fn after_a_loss_every_group_is_written() {
+        let rules = ["rule-107".to_owned()];
+        let glances = glances(&rules);
+        let gauges = Rules {
+            glances: &glances,
+            history: &History::default(),
+            gone: &[],
+        };
+        let groups = gauges.anew();
+        let names: std::collections::BTreeSet<&str> =
+            groups.iter().map(MetricGroup::name).collect();
+        assert_eq!((groups.len(), names.len()), (GROUPS, GROUPS));
+        assert_eq!(told(&groups), rules);
+    }
+}

@@ -56,7 +56,10 @@ impl Round<'_> {
                 .log
                 .warn("state", &[("problem", Field::Text(lost))]);
         }
-        if let Some(notice) = transaction.notice()? {
+        // A state that had a history when it was opened keeps it.
+        if self.agenda.lost
+            && let Some(notice) = transaction.notice()?
+        {
             self.rebuild(&mut history, &notice);
         }
         self.learn(&mut history);

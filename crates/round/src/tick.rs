@@ -75,11 +75,12 @@ pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> 
         fingerprint: settings::fingerprint(&defaults),
         defaults: &defaults,
     };
-    let settling = lost || glances.keys().any(|rule| agenda.settling(rule).is_some());
+    let settling = agenda.is_settling();
     let early = Early {
         store: &store,
         seen: &first_sight,
         agenda: &agenda,
+        settling,
         peeked: OnceCell::new(),
         nothing: History::default(),
     };
@@ -134,6 +135,7 @@ struct Early<'a> {
     store: &'a Store,
     seen: &'a Glances,
     agenda: &'a Agenda<'a>,
+    settling: bool,
     peeked: OnceCell<Result<Peeked, StateError>>,
     nothing: History,
 }
@@ -144,11 +146,13 @@ impl Early<'_> {
             return &self.nothing;
         }
         let peek = || {
-            let late = items
-                .values()
-                .filter(|item| self.agenda.tells_of_before(item))
-                .map(|item| item.name.as_str());
-            let rules: Vec<&str> = duty.rules().chain(late).collect();
+            let mut rules: Vec<&str> = duty.rules().collect();
+            if self.settling {
+                let late = items
+                    .values()
+                    .filter(|item| self.agenda.tells_of_before(item));
+                rules.extend(late.map(|item| item.name.as_str()));
+            }
             self.store.peek(self.seen, &rules)
         };
         match self.peeked.get_or_init(peek) {

@@ -77,7 +77,7 @@ fn open_sound(place: &Place, lock: File) -> Result<Option<Opened>, StateError> {
     }
     match inspect(place) {
         Ok(Some((connection, notice))) => Ok(Some(Opened {
-            store: Store::new(connection, lock, place.clone()),
+            store: Store::new(connection, lock, place.clone(), Past::of(notice.as_ref())),
             notice,
         })),
         Ok(None) => Ok(None),
@@ -113,6 +113,22 @@ fn inspect(place: &Place) -> Result<Option<(Connection, Option<Notice>)>, StateE
         )(serde::de::Error::custom(
             "no release has written that",
         ))),
+    }
+}
+
+/// Whether there is a history. Once saved it stays, for as long as the state is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Past {
+    Saved,
+    Missing,
+}
+
+impl Past {
+    fn of(notice: Option<&Notice>) -> Self {
+        match notice {
+            Some(_) => Self::Missing,
+            None => Self::Saved,
+        }
     }
 }
 

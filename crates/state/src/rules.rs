@@ -1,7 +1,7 @@
 //! Rules: a narrow row each with what changes often or tells whether the rule is due, and the rest
 //! in a wide one, which is written seldom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ng_engine::history::{History, RuleSummary};
 use ng_engine::rule::Severity;
@@ -170,27 +170,21 @@ pub(crate) enum Whose<'a> {
 pub(crate) fn summaries(
     connection: &Connection,
     whose: Whose<'_>,
+    with_records: &[&str],
 ) -> rusqlite::Result<BTreeMap<String, RuleSummary>> {
     let of = |condition: &str| {
         let columns = format!("{COLUMNS}, {DETAIL_COLUMNS}");
         format!("SELECT {columns} FROM rule JOIN detail ON detail.rule = rule.name {condition}")
     };
     let read = |row: &Row<'_>| Ok((row.get(0)?, summary(row)?));
-    let all_of = |condition: &str| -> rusqlite::Result<BTreeMap<String, RuleSummary>> {
-        connection
-            .prepare(&of(condition))?
-            .query_map([], read)?
-            .collect()
-    };
     match whose {
-        Whose::Everyone => all_of(""),
+        Whose::Everyone => connection.prepare(&of(""))?.query_map([], read)?.collect(),
         Whose::Of(rules) => {
-            let mut found = all_of("WHERE name IN (SELECT rule FROM record)")?;
-            let mut named = connection.prepare(&of("WHERE name = ?1"))?;
+            let mut query = Lazy::new(connection, of("WHERE name = ?1"));
+            let rules: BTreeSet<&str> = rules.iter().chain(with_records).copied().collect();
+            let mut found = BTreeMap::new();
             for rule in rules {
-                if !found.contains_key(*rule) {
-                    found.extend(named.query_row([rule], read).optional()?);
-                }
+                found.extend(query.statement()?.query_row([rule], read).optional()?);
             }
             Ok(found)
         }

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use crate::counter::{self, Counter};
 use crate::documents::RECORDS;
 use crate::error::StateError;
+use crate::open::Past;
 use crate::outbox::{self, OutboxCounts, OutboxFilter, QueuedAlert};
 use crate::place::Place;
 use crate::rules::{self, Glances, Whose};
@@ -21,15 +22,17 @@ pub struct Store {
     connection: Connection,
     _lock: File,
     place: Place,
+    past: Past,
     ready_to_write: bool,
 }
 
 impl Store {
-    pub(crate) fn new(connection: Connection, lock: File, place: Place) -> Self {
+    pub(crate) fn new(connection: Connection, lock: File, place: Place, past: Past) -> Self {
         Self {
             connection,
             _lock: lock,
             place,
+            past,
             ready_to_write: false,
         }
     }
@@ -90,7 +93,7 @@ impl Store {
     /// [`Transaction::commit`], it leaves no trace.
     pub fn begin(&mut self) -> Result<Transaction<'_>, StateError> {
         self.prepare_to_write()?;
-        Transaction::begin(&self.connection, &self.place)
+        Transaction::begin(&self.connection, &self.place, self.past)
     }
 
     /// Changes the record of one node under one rule, in a transaction of its own that is on disk on return.

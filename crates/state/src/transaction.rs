@@ -1,6 +1,6 @@
 //! One write transaction: load, decide elsewhere, save, queue, commit.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use ng_engine::history::{History, Ledger, NodeRecord, RuleHistory};
 use ng_engine::plan::Alert;
@@ -14,7 +14,7 @@ use crate::documents::{self, Key, LEDGERS, RECORDS};
 use crate::error::StateError;
 use crate::lazy::Lazy;
 use crate::log;
-use crate::open::{self, NOTICE, Notice};
+use crate::open::{self, NOTICE, Notice, Past};
 use crate::outbox;
 use crate::place::Place;
 use crate::rules::{self, Whose};
@@ -25,10 +25,11 @@ pub struct Transaction<'s> {
     pub(crate) inner: rusqlite::Transaction<'s>,
     connection: &'s Connection,
     pub(crate) place: &'s Place,
-    /// Rules whose timers were found and loaded; those of others stay as they are.
-    timed: BTreeSet<String>,
-    /// Whether there is a history, as far as it is known.
-    has_history: bool,
+    /// The stored timers of the rules whose timers were loaded; those of others stay as they are.
+    timed: BTreeMap<String, Vec<u8>>,
+    /// The stored roster, if it was loaded.
+    roster: Option<Vec<u8>>,
+    past: Past,
     /// What was loaded, to tell what has changed without reading it again.
     loaded: Option<History>,
     /// Whether something was written that a power failure must not take: what was done to the cluster, or alerts.
@@ -37,7 +38,11 @@ pub struct Transaction<'s> {
 }
 
 impl<'s> Transaction<'s> {
-    pub(crate) fn begin(connection: &'s Connection, place: &'s Place) -> Result<Self, StateError> {
+    pub(crate) fn begin(
+        connection: &'s Connection,
+        place: &'s Place,
+        past: Past,
+    ) -> Result<Self, StateError> {
         // Unchecked, because the connection is needed after the commit; `Store::begin` borrows the store alone.
         let inner =
             rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
@@ -46,8 +51,9 @@ impl<'s> Transaction<'s> {
             inner,
             connection,
             place,
-            timed: BTreeSet::new(),
-            has_history: false,
+            timed: BTreeMap::new(),
+            roster: None,
+            past,
             loaded: None,
             durable: false,
             lost: Vec::new(),
@@ -56,10 +62,11 @@ impl<'s> Transaction<'s> {
 
     /// Whether the history is still missing, as of this transaction: another process may have saved one since the
     /// store was opened.
-    pub fn notice(&mut self) -> Result<Option<Notice>, StateError> {
-        let notice = open::notice(&self.inner, self.place)?;
-        self.has_history = notice.is_none();
-        Ok(notice)
+    pub fn notice(&self) -> Result<Option<Notice>, StateError> {
+        match self.past {
+            Past::Saved => Ok(None),
+            Past::Missing => open::notice(&self.inner, self.place),
+        }
     }
 
     /// Summaries, records and ledgers of all, the roster, and the timers of the named rules.
@@ -123,10 +130,10 @@ impl<'s> Transaction<'s> {
             .map_err(StateError::database("save timers", self.place))?;
         self.save_roster(&history.roster)
             .map_err(StateError::database("save the roster", self.place))?;
-        if self.has_history {
-            return Ok(());
+        match self.past {
+            Past::Saved => Ok(()),
+            Past::Missing => self.set_note(NOTICE, None),
         }
-        self.set_note(NOTICE, None)
     }
 
     /// Puts alerts into the outbox, one delivery for each of their channels, due at once; returns their ids.
@@ -186,22 +193,22 @@ impl<'s> Transaction<'s> {
     /// Timers mean nothing without the roster that numbered their nodes, so they go with it.
     fn load_roster(&mut self, history: &mut History) -> Result<(), StateError> {
         let attempt = || StateError::database("read the roster", self.place);
-        let roster = self
+        let stored: Option<Vec<u8>> = self
             .inner
-            .query_row("SELECT body FROM roster", [], |row| {
-                Ok(Roster::decode(row.get_ref(0)?.as_blob()?))
-            })
+            .query_row("SELECT body FROM roster", [], |row| row.get(0))
             .optional()
             .map_err(attempt())?;
-        match roster {
-            None => {}
-            Some(Some(roster)) => history.roster = roster,
-            Some(None) => {
-                self.inner
-                    .execute_batch("DELETE FROM roster; DELETE FROM timers")
-                    .map_err(attempt())?;
-                self.lost.push("the roster and all timers".to_owned());
-            }
+        let Some(stored) = stored else {
+            return Ok(());
+        };
+        if let Some(roster) = Roster::decode(&stored) {
+            history.roster = roster;
+            self.roster = Some(stored);
+        } else {
+            self.inner
+                .execute_batch("DELETE FROM roster; DELETE FROM timers")
+                .map_err(attempt())?;
+            self.lost.push("the roster and all timers".to_owned());
         }
         Ok(())
     }
@@ -216,18 +223,18 @@ impl<'s> Transaction<'s> {
             let Some(found) = history.rules.get_mut(*rule) else {
                 continue;
             };
-            let timers = statement
-                .query_row([rule], |row| Ok(Timers::decode(row.get_ref(0)?.as_blob()?)))
+            let stored: Option<Vec<u8>> = statement
+                .query_row([rule], |row| row.get(0))
                 .optional()
                 .map_err(attempt())?;
-            let Some(timers) = timers else {
+            let Some(stored) = stored else {
                 continue;
             };
-            self.timed.insert((*rule).to_owned());
-            match timers {
+            match Timers::decode(&stored) {
                 Some(timers) => found.timers = timers,
                 None => self.lost.push(format!("the timers of rule {rule}")),
             }
+            self.timed.insert((*rule).to_owned(), stored);
         }
         Ok(())
     }
@@ -240,7 +247,7 @@ impl<'s> Transaction<'s> {
                 .map(|(name, rule)| (name.as_str(), &rule.summary))
                 .collect()
         } else {
-            stored = rules::summaries(&self.inner, Whose::Everyone)?;
+            stored = rules::summaries(&self.inner, Whose::Everyone, &[])?;
             let rules = stored.iter();
             rules
                 .map(|(name, summary)| (name.as_str(), summary))
@@ -249,14 +256,25 @@ impl<'s> Transaction<'s> {
         rules::save(&self.inner, history, &before)
     }
 
+    /// Only what differs is written: an upsert alone would write the pages of a blob that stays the same.
     fn save_timers(&self, history: &History) -> rusqlite::Result<()> {
-        let mut blobs = Blobs::new(&self.inner, TIMERS);
+        let mut put = Lazy::new(
+            &self.inner,
+            "INSERT INTO timers(rule, body) VALUES(?1, ?2) \
+             ON CONFLICT DO UPDATE SET body = excluded.body WHERE body <> excluded.body",
+        );
         for (rule, remembered) in &history.rules {
-            if !remembered.timers.tests.is_empty() {
-                blobs.put(rule, &remembered.timers.encode())?;
-            } else if self.timed.contains(rule) {
-                self.inner
-                    .execute("DELETE FROM timers WHERE rule = ?1", [rule])?;
+            let stored = self.timed.get(rule);
+            if remembered.timers.tests.is_empty() {
+                if stored.is_some() {
+                    self.inner
+                        .execute("DELETE FROM timers WHERE rule = ?1", [rule])?;
+                }
+                continue;
+            }
+            let fresh = remembered.timers.encode();
+            if stored != Some(&fresh) {
+                put.statement()?.execute(params![rule, fresh])?;
             }
         }
         Ok(())
@@ -268,33 +286,13 @@ impl<'s> Transaction<'s> {
             self.inner.execute("DELETE FROM roster WHERE id = 1", [])?;
             return Ok(());
         }
-        Blobs::new(&self.inner, ROSTER).put("1", &roster.encode())
-    }
-}
-
-/// A table of blobs by key.
-struct Blobs<'c> {
-    read: Lazy<'c>,
-    write: Lazy<'c>,
-}
-
-impl<'c> Blobs<'c> {
-    fn new(connection: &'c Connection, [read, write]: [&'static str; 2]) -> Self {
-        Self {
-            read: Lazy::new(connection, read),
-            write: Lazy::new(connection, write),
-        }
-    }
-
-    /// Compared first: an upsert alone would write the pages of a blob that stays the same.
-    fn put(&mut self, key: &str, bytes: &[u8]) -> rusqlite::Result<()> {
-        let same = self
-            .read
-            .statement()?
-            .query_row([key], |row| Ok(row.get_ref(0)?.as_blob()? == bytes))
-            .optional()?;
-        if same != Some(true) {
-            self.write.statement()?.execute(params![key, bytes])?;
+        let fresh = roster.encode();
+        if self.roster.as_ref() != Some(&fresh) {
+            self.inner.execute(
+                "INSERT INTO roster(id, body) VALUES(1, ?1) \
+                 ON CONFLICT DO UPDATE SET body = excluded.body WHERE body <> excluded.body",
+                params![fresh],
+            )?;
         }
         Ok(())
     }
@@ -350,43 +348,46 @@ fn read_documents(
     place: &Place,
     whose: Whose<'_>,
 ) -> Result<History, StateError> {
-    let mut history = History {
-        rules: rules::summaries(connection, whose)
-            .map_err(StateError::database("read the rules", place))?
-            .into_iter()
-            .map(|(name, summary)| {
-                let history = RuleHistory {
-                    summary,
-                    ..RuleHistory::default()
-                };
-                (name, history)
-            })
-            .collect(),
-        ..History::default()
-    };
-    read_records(connection, place, &mut history)?;
+    let mut records = read_records(connection, place)?;
+    let with_records: Vec<&str> = records.keys().map(String::as_str).collect();
+    let summaries = rules::summaries(connection, whose, &with_records)
+        .map_err(StateError::database("read the rules", place))?;
+    let mut history = History::default();
+    for (name, summary) in summaries {
+        // A record without a summary is never written; it would be deleted by the next save.
+        let records = records.remove(&name).unwrap_or_default();
+        let rule = RuleHistory {
+            summary,
+            records,
+            ..RuleHistory::default()
+        };
+        history.rules.insert(name, rule);
+    }
     read_ledgers(connection, place, &mut history)?;
     Ok(history)
 }
 
+/// All records, by rule and node.
 fn read_records(
     connection: &Connection,
     place: &Place,
-    history: &mut History,
-) -> Result<(), StateError> {
+) -> Result<BTreeMap<String, BTreeMap<String, NodeRecord>>, StateError> {
     let attempt = || StateError::database("read the records", place);
+    let mut records: BTreeMap<String, BTreeMap<String, NodeRecord>> = BTreeMap::new();
     let mut statement = connection.prepare(RECORDS.scan).map_err(attempt())?;
     let mut rows = statement.query([]).map_err(attempt())?;
     while let Some(row) = rows.next().map_err(attempt())? {
         let (key, body) = documents::read(row).map_err(attempt())?;
         let record: NodeRecord =
             serde_json::from_str(body).map_err(StateError::damaged(RECORDS.row(key), place))?;
-        // A record without a summary is never written; it would be deleted by the next save.
-        if let Some(rule) = history.rules.get_mut(key.0) {
-            rule.records.insert(key.1.to_owned(), record);
+        if let Some(of_rule) = records.get_mut(key.0) {
+            of_rule.insert(key.1.to_owned(), record);
+        } else {
+            let first = BTreeMap::from([(key.1.to_owned(), record)]);
+            records.insert(key.0.to_owned(), first);
         }
     }
-    Ok(())
+    Ok(records)
 }
 
 fn read_ledgers(
@@ -419,15 +420,6 @@ fn ledgers(history: &History) -> impl Iterator<Item = (Key<'_>, &Ledger)> {
     let ledgers = history.ledgers.iter();
     ledgers.map(|(node, ledger)| (("", node.as_str()), ledger))
 }
-
-const TIMERS: [&str; 2] = [
-    "SELECT body FROM timers WHERE rule = ?1",
-    "INSERT INTO timers(rule, body) VALUES(?1, ?2) ON CONFLICT DO UPDATE SET body = excluded.body",
-];
-const ROSTER: [&str; 2] = [
-    "SELECT body FROM roster WHERE id = ?1",
-    "INSERT INTO roster(id, body) VALUES(?1, ?2) ON CONFLICT DO UPDATE SET body = excluded.body",
-];
 
 pub(crate) fn note(
     connection: &Connection,
