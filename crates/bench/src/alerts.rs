@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::run::{Program, Usage, pair};
 use crate::server::Server;
+use crate::world::Heat;
 use crate::{Bench, MEBIBYTE, ROUNDS, Table, bytes, hello, keep_state, world};
 
 /// The most memory that a full outbox may take.
@@ -44,7 +45,7 @@ struct Outbox {
 impl Outbox {
     fn of(binaries: &Path, nodes: usize) -> anyhow::Result<Self> {
         let answers = (0..world::METRICS.len())
-            .map(|metric| world::answer(metric, nodes))
+            .map(|metric| world::answer(metric, nodes, Heat::Usual))
             .collect();
         let server = Server::start(answers)?;
         let bench = Bench::new(binaries, Some(&server))?;

@@ -22,6 +22,7 @@ use anyhow::{Context, bail};
 
 use run::{Pair, Program, pair};
 use server::Server;
+use world::Heat;
 
 /// Rounds of each measurement; an odd number has a median.
 const ROUNDS: usize = 15;
@@ -46,7 +47,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let given = arguments.next().map(PathBuf::from);
     let chosen: Vec<_> = arguments.collect();
-    let binaries = given.map_or_else(build, Ok)?;
+    let copies = copies(&given.map_or_else(build, Ok)?)?;
+    let binaries = copies.path().to_path_buf();
     let mut table = Table::default();
     for (name, part) in PARTS {
         if chosen.is_empty() || chosen.iter().any(|chosen| chosen == name) {
@@ -95,6 +97,34 @@ fn build() -> anyhow::Result<PathBuf> {
     }
     let here = std::env::current_exe().context("cannot find this program")?;
     Ok(here.parent().unwrap_or(Path::new(".")).to_path_buf())
+}
+
+/// Copies of all executables in the folder, which are measured in their place. A linker writes a file piece by piece and
+/// the page cache keeps it that way, so that each first touch of a page costs more than with a file of an image, which
+/// is written from start to end.
+fn copies(folder: &Path) -> anyhow::Result<tempfile::TempDir> {
+    let copies = tempfile::tempdir().context("cannot make a folder")?;
+    let attempt = || format!("cannot copy the executables in {}", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(attempt)? {
+        let path = entry.with_context(attempt)?.path();
+        if let (true, None, Some(name)) = (path.is_file(), path.extension(), path.file_name()) {
+            let bytes = std::fs::read(&path).with_context(attempt)?;
+            let copy = copies.path().join(name);
+            write_program(&copy, &bytes).with_context(attempt)?;
+        }
+    }
+    Ok(copies)
+}
+
+fn write_program(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o755)
+        .open(path)?
+        .write_all(bytes)
 }
 
 /// The figures and whether they are within their bounds.
@@ -291,33 +321,42 @@ fn rule_events(binaries: &Path, floor: &Program, table: &mut Table) -> anyhow::R
 
 /// The main figure: one evaluation of everything.
 fn evaluation(binaries: &Path, table: &mut Table) -> anyhow::Result<()> {
-    let (nodes, rules) = (5_000, 100);
-    let measured = measure(binaries, nodes, rules)?;
+    let measured = measure(binaries, 5_000, 100, Heat::Usual)?;
     table.ratio(
         "evaluation, 5,000 nodes x 100 rules x 2 conditions",
         &measured.pair,
         1.5,
     );
-    let limit = measured.input + 12 * MEBIBYTE;
-    let figure = format!(
-        "{:.1} MiB, input {:.1} MiB",
-        bytes(measured.pair.peak) / bytes(MEBIBYTE),
-        bytes(measured.input) / bytes(MEBIBYTE)
-    );
-    table.add(
-        "  peak memory",
-        figure,
-        "<= input + 12 MiB",
-        measured.pair.peak <= limit,
-    );
+    measured.memory(table, 12);
     let figure = measured.requests.to_string();
     table.add("  requests", figure, "<= 3", measured.requests <= 3);
+    let share = measured.output.as_secs_f64() / measured.pair.subject.as_secs_f64().max(1e-6);
     table.add(
         "  patches and metrics, built and written by a floor",
-        format!("{:.1} %", measured.output * 100.0),
+        format!("{:.1} %", share * 100.0),
         "<= 15 %",
-        measured.output <= 0.15,
+        share <= 0.15,
     );
+    bad_day(binaries, table)
+}
+
+/// The same with ten times as many hot nodes: five hundred triggers at once, each with its alert, its Event and its
+/// part in patches and statuses. What all of that is cannot be compared with a floor that writes nothing.
+fn bad_day(binaries: &Path, table: &mut Table) -> anyhow::Result<()> {
+    let measured = measure(binaries, 5_000, 100, Heat::High)?;
+    let floor = measured.pair.floor + measured.output;
+    let ratio = measured.pair.subject.as_secs_f64() / floor.as_secs_f64().max(1e-6);
+    let figure = format!(
+        "{ratio:.2} x ({:.2?} of CPU, floor {floor:.2?})",
+        measured.pair.subject
+    );
+    table.add(
+        "500 triggers in it, to a floor with the same output",
+        figure,
+        "<= 2 x",
+        ratio <= 2.0,
+    );
+    measured.memory(table, 16);
     Ok(())
 }
 
@@ -325,14 +364,31 @@ struct Measured {
     pair: Pair,
     input: u64,
     requests: usize,
-    /// What a program uses that builds and writes the same output, over a start, as a share of the evaluation.
-    output: f64,
+    /// What a program uses that builds and writes the same output, over a start.
+    output: Duration,
+}
+
+impl Measured {
+    /// Peak memory, which may be so many MiB more than the input.
+    fn memory(&self, table: &mut Table, more: u64) {
+        let figure = format!(
+            "{:.1} MiB, input {:.1} MiB",
+            bytes(self.pair.peak) / bytes(MEBIBYTE),
+            bytes(self.input) / bytes(MEBIBYTE)
+        );
+        table.add(
+            "  peak memory",
+            figure,
+            &format!("<= input + {more} MiB"),
+            self.pair.peak <= self.input + more * MEBIBYTE,
+        );
+    }
 }
 
 /// Evaluates a world whose conditions have been true for a minute, at the moment when they trigger.
-fn measure(binaries: &Path, nodes: usize, rules: usize) -> anyhow::Result<Measured> {
+fn measure(binaries: &Path, nodes: usize, rules: usize, heat: Heat) -> anyhow::Result<Measured> {
     let answers: Vec<Vec<u8>> = (0..world::METRICS.len())
-        .map(|metric| world::answer(metric, nodes))
+        .map(|metric| world::answer(metric, nodes, heat))
         .collect();
     let server = Server::start(answers.clone())?;
     let bench = Bench::new(binaries, Some(&server))?;
@@ -374,8 +430,7 @@ fn measure(binaries: &Path, nodes: usize, rules: usize) -> anyhow::Result<Measur
         environment: Vec::new(),
     };
     let output = self::pair(ROUNDS, &hello(binaries), &output, || Ok(()))?;
-    let output = output.subject.saturating_sub(output.floor).as_secs_f64()
-        / pair.subject.as_secs_f64().max(1e-6);
+    let output = output.subject.saturating_sub(output.floor);
     let input = u64::try_from(input)?;
     Ok(Measured {
         pair,
@@ -404,7 +459,7 @@ fn keep_state(from: &Path, to: &Path) -> anyhow::Result<()> {
 fn growth(binaries: &Path, table: &mut Table) -> anyhow::Result<()> {
     // The least of all rounds: other work on the machine only ever adds.
     let cost = |nodes: usize, rules: usize| -> anyhow::Result<[f64; 2]> {
-        let pair = measure(binaries, nodes, rules)?.pair;
+        let pair = measure(binaries, nodes, rules, Heat::Usual)?.pair;
         Ok([pair.least_subject, pair.least_floor].map(|least| least.as_secs_f64() * 1e3))
     };
     let by_nodes = [cost(100, 100)?, cost(7_550, 100)?, cost(15_000, 100)?];

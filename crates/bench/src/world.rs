@@ -188,13 +188,30 @@ fn escaped(text: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-const HOT_OF: usize = 1_000;
+/// How many nodes are hot.
+#[derive(Clone, Copy)]
+pub(crate) enum Heat {
+    /// One of a thousand.
+    Usual,
+    /// One of a hundred: a bad day.
+    High,
+}
 
-/// Prometheus' answer for one metric of all nodes; of a thousand nodes one is hot.
-pub(crate) fn answer(metric: usize, nodes: usize) -> Vec<u8> {
+impl Heat {
+    /// Of how many nodes one is hot.
+    const fn one_of(self) -> usize {
+        match self {
+            Self::Usual => 1_000,
+            Self::High => 100,
+        }
+    }
+}
+
+/// Prometheus' answer for one metric of all nodes.
+pub(crate) fn answer(metric: usize, nodes: usize, heat: Heat) -> Vec<u8> {
     let result: Vec<Value> = (0..nodes)
         .map(|index| {
-            let hot = index % HOT_OF == 7;
+            let hot = index % heat.one_of() == 7;
             let share = f64::from(u16::try_from(scatter(index * 3 + metric) % 9_000).unwrap_or(0)) / 100.0;
             let value = match (METRICS[metric].0, hot) {
                 ("cpuLoadRatio", true) => 2.5,

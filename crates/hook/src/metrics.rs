@@ -24,6 +24,11 @@ impl MetricGroup {
         }
     }
 
+    /// The group's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Clears what the group had.
     pub fn expire(name: impl Into<String>) -> Self {
         Self::new(name)
@@ -93,11 +98,11 @@ fn push_number(text: &mut String, value: f64) {
         reason = "whole numbers up to 2^53 are exact in both types"
     )]
     let number = if value.fract() == 0.0 && value.abs() <= EXACT {
-        serde_json::Value::from(value as i64)
+        (value as i64).to_string()
     } else {
-        serde_json::Value::from(value)
+        serde_json::Value::from(value).to_string()
     };
-    text.push_str(&number.to_string());
+    text.push_str(&number);
 }
 
 /// Writes groups, all at once, to the file; without one they go nowhere.

@@ -11,8 +11,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Map, Value};
 
 /// A patch that shell-operator would refuse, or could not repeat.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -153,7 +153,7 @@ pub struct PatchOperation {
     #[serde(skip_serializing_if = "Option::is_none")]
     json_patch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    object: Option<Map<String, Value>>,
+    object: Option<Document>,
 }
 
 impl PatchOperation {
@@ -203,7 +203,7 @@ impl PatchOperation {
     }
 
     /// Creates an object with a fixed name unless there is one of that name.
-    pub fn create_if_not_exists(object: Value) -> Result<Self, PatchError> {
+    pub fn create_if_not_exists(object: &Value) -> Result<Self, PatchError> {
         let text = |pointer| {
             object
                 .pointer(pointer)
@@ -216,15 +216,21 @@ impl PatchOperation {
             // A generated name would be a new one at each repetition.
             text("/metadata/name"),
         );
-        let refused = shown.clone().check().err();
-        match (refused, object) {
-            (Some(error), _) => Err(error),
-            (None, Value::Object(object)) => Ok(Self {
-                object: Some(object),
-                ..Self::empty("CreateIfNotExists")
-            }),
-            (None, _) => Err(shown.refuse("it is not an object")),
+        Self::create_named(shown, object)
+    }
+
+    /// As [`create_if_not_exists`](Self::create_if_not_exists), for a document that is written as it is: `target` says
+    /// once more which object that is.
+    pub fn create_named(target: Target, object: &impl Serialize) -> Result<Self, PatchError> {
+        let target = target.check()?;
+        let object = to_raw_value(object).map_err(|error| target.refuse(error.to_string()))?;
+        if !object.get().starts_with('{') {
+            return Err(target.refuse("it is not an object"));
         }
+        Ok(Self {
+            object: Some(Document(object)),
+            ..Self::empty("CreateIfNotExists")
+        })
     }
 
     /// Deletes the object and does not wait until it is gone; one that is gone is no error.

@@ -52,6 +52,25 @@ pub(crate) struct InvalidRule<'a> {
 }
 
 impl Duty<'_> {
+    /// Names of the rules that are looked at.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &str> {
+        let due = self.evaluate.iter().chain(&self.disabled);
+        due.map(|due| due.item.name.as_str())
+            .chain(self.invalid.iter().map(|rule| rule.item.name.as_str()))
+            .chain(self.gone.iter().map(String::as_str))
+    }
+
+    /// Specs of the rules that are looked at and exist, by name.
+    pub(crate) fn specs(&self) -> impl Iterator<Item = (&str, u64)> {
+        let due = self.evaluate.iter().chain(&self.disabled);
+        due.map(|due| (due.item.name.as_str(), due.spec_hash))
+            .chain(
+                self.invalid
+                    .iter()
+                    .map(|rule| (rule.item.name.as_str(), rule.spec_hash)),
+            )
+    }
+
     /// Whether there is nothing to do.
     pub(crate) fn is_empty(&self) -> bool {
         self.evaluate.is_empty()
@@ -88,14 +107,26 @@ impl Agenda<'_> {
         glance.spec_hash != item.spec_hash(self.fingerprint)
             || elapsed < 0
             || elapsed >= glance.check_interval - slack(glance.check_interval)
-            || self.settling(&item.name).is_some_and(|rebuilt| {
+            || self.tells_what_was_lost(item, glance)
+    }
+
+    /// Whether the rule's status tells of what was lost before its history was rebuilt.
+    pub(crate) fn tells_of_before(&self, item: &RuleItem<'_>) -> bool {
+        let glance = self.glances.get(&item.name);
+        glance.is_some_and(|glance| self.tells_what_was_lost(item, glance))
+    }
+
+    fn tells_what_was_lost(&self, item: &RuleItem<'_>, glance: &Glance) -> bool {
+        item.status.is_some()
+            && status::settling(glance.rebuilt, self.now).is_some_and(|rebuilt| {
                 published(item).is_some_and(|status| status::tells_of_before(&status, rebuilt))
             })
     }
 
-    /// When the rule's history was rebuilt, if statuses of the time before may still show up.
-    pub(crate) fn settling(&self, rule: &str) -> Option<Time> {
-        status::settling(self.glances.get(rule)?.rebuilt, self.now)
+    /// Whether statuses of the time before a rebuild may still show up.
+    pub(crate) fn is_settling(&self) -> bool {
+        let mut glances = self.glances.values();
+        self.lost || glances.any(|glance| status::settling(glance.rebuilt, self.now).is_some())
     }
 
     /// Whether this run is for the rule.

@@ -1,65 +1,147 @@
 //! The controller's metrics. Each group is written whole, since shell-operator drops what a group does not repeat.
 
 use std::collections::BTreeMap;
+use std::hash::Hasher as _;
 
-use ng_engine::history::{History, Phase};
-use ng_engine::plan::Plan;
+use ng_engine::history::{History, NodeRecord, Phase};
+use ng_engine::plan::{OutOfService, Plan};
 use ng_engine::reading::{Reading, Unknown};
 use ng_hook::MetricGroup;
 use ng_metrics::{Fetched, Wanted};
-use ng_state::Counter;
+use ng_state::{Counter, Glance};
+use rustc_hash::FxHasher;
 
-/// Gauges of rules and nodes, from history alone, so that rules which were not due are in it, too.
-pub(crate) fn rules(history: &History, plan: &Plan) -> MetricGroup {
-    let mut group = MetricGroup::new("controller-rules");
-    for (name, rule) in &history.rules {
-        let labels = [("rule", name.as_str())];
-        let count = |phase: Phase| {
-            rule.records
-                .values()
-                .filter(|record| record.phase == phase)
-                .count()
-        };
-        let held = rule
-            .records
-            .values()
-            .filter(|record| record.is_active() && record.guard.is_some())
-            .count();
-        group.set(
-            "nodeguardian_triggered_nodes",
-            &labels,
-            float(count(Phase::Triggered) + count(Phase::Recovering)),
-        );
-        group.set(
-            "nodeguardian_recovering_nodes",
-            &labels,
-            float(count(Phase::Recovering)),
-        );
-        group.set(
-            "nodeguardian_pending_nodes",
-            &labels,
-            float(rule.summary.pending),
-        );
-        group.set(
-            "nodeguardian_unknown_nodes",
-            &labels,
-            float(rule.summary.unknown),
-        );
-        group.set("nodeguardian_held_back_nodes", &labels, float(held));
+/// How many groups the rules are spread over: a run that was woken by one rule writes the group of that rule, and
+/// before it applies a group shell-operator looks through all series there are.
+const GROUPS: usize = 16;
+
+/// Gauges of rules, from what is remembered, so that rules which were not due are in them, too.
+pub(crate) struct Rules<'a> {
+    /// As they were when the run began.
+    pub(crate) glances: &'a BTreeMap<String, Glance>,
+    /// As they are now, at least those that are new or have changed, and those with records.
+    pub(crate) history: &'a History,
+    /// Rules that the cluster no longer has.
+    pub(crate) gone: &'a [String],
+}
+
+impl Rules<'_> {
+    /// Every group that has a rule in it.
+    pub(crate) fn all(&self) -> Vec<MetricGroup> {
+        self.write(|_| true)
     }
-    if let Some(counted) = plan.out_of_service {
-        group.set(
+
+    /// Every group: what was lost with the state may have left series in any.
+    pub(crate) fn anew(&self) -> Vec<MetricGroup> {
+        let mut groups = self.write(|_| true);
+        let missing = (0..GROUPS)
+            .map(name_of)
+            .filter(|name| groups.iter().all(|group| group.name() != name));
+        let missing: Vec<MetricGroup> = missing.map(MetricGroup::expire).collect();
+        groups.extend(missing);
+        groups
+    }
+
+    /// The groups of rules that have changed in this run.
+    pub(crate) fn changed(&self) -> Vec<MetricGroup> {
+        let mut changed = [false; GROUPS];
+        for (name, rule) in &self.history.rules {
+            if self.glances.get(name) != Some(&Glance::of(&rule.summary)) {
+                changed[group_of(name)] = true;
+            }
+        }
+        for name in self.gone {
+            changed[group_of(name)] = true;
+        }
+        self.write(|group| changed[group])
+    }
+
+    fn write(&self, is_wanted: impl Fn(usize) -> bool) -> Vec<MetricGroup> {
+        let mut groups = Groups {
+            is_wanted,
+            made: std::array::from_fn(|_| None),
+        };
+        for name in self.gone {
+            // Made even if nothing is left in it: that takes the rule's series away.
+            groups.of(name);
+        }
+        for (name, glance) in self.glances {
+            let is_told = self.history.rules.contains_key(name) || self.gone.contains(name);
+            if !is_told && let Some(group) = groups.of(name) {
+                rule(group, name, *glance, &BTreeMap::new());
+            }
+        }
+        for (name, remembered) in &self.history.rules {
+            if let Some(group) = groups.of(name) {
+                let glance = Glance::of(&remembered.summary);
+                rule(group, name, glance, &remembered.records);
+            }
+        }
+        groups.made.into_iter().flatten().collect()
+    }
+}
+
+/// The groups that are written, made when there is something in them.
+struct Groups<F> {
+    is_wanted: F,
+    made: [Option<MetricGroup>; GROUPS],
+}
+
+impl<F: Fn(usize) -> bool> Groups<F> {
+    /// The group of a rule, if it is written.
+    fn of(&mut self, rule: &str) -> Option<&mut MetricGroup> {
+        let number = group_of(rule);
+        let new = || MetricGroup::new(name_of(number));
+        (self.is_wanted)(number).then(|| self.made[number].get_or_insert_with(new))
+    }
+}
+
+/// Stays the same over the runs between two starts of shell-operator, which forgets all groups.
+fn group_of(rule: &str) -> usize {
+    let mut hasher = FxHasher::default();
+    hasher.write(rule.as_bytes());
+    usize::try_from(hasher.finish() % GROUPS as u64).unwrap_or(0)
+}
+
+fn name_of(group: usize) -> String {
+    format!("controller-rules-{group}")
+}
+
+/// The gauges of one rule.
+fn rule(
+    group: &mut MetricGroup,
+    name: &str,
+    glance: Glance,
+    records: &BTreeMap<String, NodeRecord>,
+) {
+    let (mut triggered, mut recovering, mut held_back) = (0, 0, 0);
+    for record in records.values() {
+        triggered += usize::from(record.phase == Phase::Triggered);
+        recovering += usize::from(record.phase == Phase::Recovering);
+        held_back += usize::from(record.is_active() && record.guard.is_some());
+    }
+    let labels = [("rule", name)];
+    for (gauge, count) in [
+        ("nodeguardian_triggered_nodes", triggered + recovering),
+        ("nodeguardian_recovering_nodes", recovering),
+        ("nodeguardian_pending_nodes", glance.pending),
+        ("nodeguardian_unknown_nodes", glance.unknown),
+        ("nodeguardian_held_back_nodes", held_back),
+    ] {
+        group.set(gauge, &labels, float(count));
+    }
+}
+
+/// How much of the configured limit is used.
+pub(crate) fn safety(counted: OutOfService) -> MetricGroup {
+    let limit = float(counted.limit);
+    MetricGroup::new("controller-safety")
+        .with(
             "nodeguardian_nodes_out_of_service",
             &[],
             float(counted.counted),
-        );
-        group.set(
-            "nodeguardian_nodes_out_of_service_limit",
-            &[],
-            float(counted.limit),
-        );
-    }
-    group
+        )
+        .with("nodeguardian_nodes_out_of_service_limit", &[], limit)
 }
 
 /// Unknown readings by metric and reason.
@@ -125,4 +207,111 @@ pub(crate) fn run(plan: &Plan, nodes: usize, requests: u32, seconds: f64) -> Met
 
 fn float(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::MAX, f64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn glances(rules: &[String]) -> BTreeMap<String, Glance> {
+        let glance = Glance {
+            pending: 2,
+            ..Glance::default()
+        };
+        rules.iter().map(|rule| (rule.clone(), glance)).collect()
+    }
+
+    /// The rules whose series stand in these groups.
+    fn told(groups: &[MetricGroup]) -> Vec<String> {
+        let text: String = groups.iter().map(MetricGroup::to_json_lines).collect();
+        let mut rules: Vec<String> = text
+            .lines()
+            .filter(|line| line.contains("nodeguardian_pending_nodes"))
+            .filter_map(|line| {
+                Some(
+                    line.split("\"rule\":\"")
+                        .nth(1)?
+                        .split('"')
+                        .next()?
+                        .to_owned(),
+                )
+            })
+            .collect();
+        rules.sort_unstable();
+        rules
+    }
+
+    fn mates<'a>(of: &str, rules: &'a [String]) -> Vec<&'a String> {
+        let group = group_of(of);
+        rules
+            .iter()
+            .filter(|rule| group_of(rule) == group)
+            .collect()
+    }
+
+    #[test]
+    fn a_changed_rule_is_told_with_all_rules_of_its_group_and_no_others() {
+        let rules: Vec<String> = (100..200).map(|rule| format!("rule-{rule}")).collect();
+        let before = glances(&rules);
+        let mut history = History::default();
+        let changed = history.rules.entry("rule-107".to_owned()).or_default();
+        changed.summary.pending = 3;
+        let gauges = Rules {
+            glances: &before,
+            history: &history,
+            gone: &[],
+        };
+        assert_eq!(
+            told(&gauges.changed()),
+            mates("rule-107", &rules)
+                .into_iter()
+                .cloned()
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(told(&gauges.all()), rules, "by schedule");
+        let groups: std::collections::BTreeSet<usize> =
+            rules.iter().map(|rule| group_of(rule)).collect();
+        assert_eq!(groups.len(), GROUPS, "rules are spread");
+    }
+
+    #[test]
+    fn the_group_of_a_deleted_rule_is_written_without_it_even_if_nothing_is_left() {
+        let rules: Vec<String> = (100..200).map(|rule| format!("rule-{rule}")).collect();
+        let history = History::default();
+        let gone = ["rule-107".to_owned()];
+        let left: Vec<String> = mates("rule-107", &rules)
+            .into_iter()
+            .filter(|rule| **rule != gone[0])
+            .cloned()
+            .collect();
+        assert!(!left.is_empty(), "the group has other rules");
+        let many = glances(&rules);
+        let few = glances(&gone);
+        for (glances, left) in [(&many, left), (&few, Vec::new())] {
+            let groups = Rules {
+                glances,
+                history: &history,
+                gone: &gone,
+            }
+            .changed();
+            assert_eq!(groups.len(), 1);
+            assert_eq!(told(&groups), left);
+        }
+    }
+
+    #[test]
+    fn after_a_loss_every_group_is_written() {
+        let rules = ["rule-107".to_owned()];
+        let glances = glances(&rules);
+        let gauges = Rules {
+            glances: &glances,
+            history: &History::default(),
+            gone: &[],
+        };
+        let groups = gauges.anew();
+        let names: std::collections::BTreeSet<&str> =
+            groups.iter().map(MetricGroup::name).collect();
+        assert_eq!((groups.len(), names.len()), (GROUPS, GROUPS));
+        assert_eq!(told(&groups), rules);
+    }
 }

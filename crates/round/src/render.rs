@@ -1,7 +1,7 @@
 //! Templates in the values of taints, labels and annotations.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ng_engine::decide::{Facts, Place, Render};
 use ng_template::{Template, label, number, with_snake_case};
@@ -11,6 +11,8 @@ use serde_json::json;
 pub(crate) struct Values<'a> {
     cluster_name: Option<&'a str>,
     problems: RefCell<BTreeSet<String>>,
+    /// By text: a rule's templates are the same on all of its nodes.
+    parsed: RefCell<BTreeMap<String, Result<Template, String>>>,
 }
 
 impl<'a> Values<'a> {
@@ -18,6 +20,7 @@ impl<'a> Values<'a> {
         Self {
             cluster_name,
             problems: RefCell::default(),
+            parsed: RefCell::default(),
         }
     }
 
@@ -27,7 +30,16 @@ impl<'a> Values<'a> {
     }
 
     fn text(&self, template: &str, facts: &Facts<'_>) -> Result<String, String> {
-        let parsed = Template::parse(template, None).map_err(|error| error.to_string())?;
+        let mut parsed = self.parsed.borrow_mut();
+        if !parsed.contains_key(template) {
+            let fresh = Template::parse(template, None).map_err(|error| error.to_string());
+            parsed.insert(template.to_owned(), fresh);
+        }
+        let parsed = match parsed.get(template) {
+            Some(Ok(parsed)) => parsed,
+            Some(Err(error)) => return Err(error.clone()),
+            None => return Ok(String::new()),
+        };
         let metrics: serde_json::Map<String, serde_json::Value> = facts
             .metrics
             .iter()

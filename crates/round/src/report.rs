@@ -5,9 +5,9 @@ use ng_engine::plan::{Decision, Happening, Input, Seen};
 use ng_engine::spec::{API_VERSION, RULE_KIND};
 use ng_engine::time::Time;
 use ng_hook::log::{Format, Level, Value as Field};
-use ng_hook::{Logger, PatchOperation};
+use ng_hook::{Logger, PatchOperation, Target};
 use ng_state::Store;
-use serde_json::json;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::evictions::JobNote;
@@ -116,9 +116,13 @@ pub fn configuration_notice(
         .namespace
         .as_ref()
         .map_or("default", |name| name.as_str());
-    let regarding = json!({
-        "apiVersion": "v1", "kind": "ConfigMap", "name": CONFIG_MAP, "namespace": namespace,
-    });
+    let regarding = Reference {
+        api_version: "v1",
+        kind: "ConfigMap",
+        name: CONFIG_MAP,
+        namespace: Some(namespace),
+        uid: None,
+    };
     let notice = Notice {
         reason,
         rule: "",
@@ -274,7 +278,13 @@ pub(crate) fn notices<'a>(
 pub(crate) fn events(notices: &[Notice<'_>]) -> Vec<anyhow::Result<PatchOperation>> {
     let mut events = Vec::new();
     for notice in notices.iter().take(MAX_EVENTS) {
-        let node = json!({"apiVersion": "v1", "kind": "Node", "name": notice.node, "uid": notice.node_uid});
+        let node = Reference {
+            api_version: "v1",
+            kind: "Node",
+            name: notice.node,
+            namespace: None,
+            uid: Some(notice.node_uid),
+        };
         events.push(event(notice, &node, &notice.message));
     }
     let mut done: Vec<(&str, &str)> = Vec::new();
@@ -292,10 +302,13 @@ pub(crate) fn events(notices: &[Notice<'_>]) -> Vec<anyhow::Result<PatchOperatio
             [name] => format!("{name}: {}", notice.message),
             names => format!("{} nodes: {}", names.len(), list(names)),
         };
-        let mut rule = json!({"apiVersion": API_VERSION, "kind": RULE_KIND, "name": notice.rule});
-        if !notice.rule_uid.is_empty() {
-            rule["uid"] = notice.rule_uid.into();
-        }
+        let rule = Reference {
+            api_version: API_VERSION,
+            kind: RULE_KIND,
+            name: notice.rule,
+            namespace: None,
+            uid: Some(notice.rule_uid).filter(|uid| !uid.is_empty()),
+        };
         events.push(event(notice, &rule, &message));
     }
     events
@@ -312,40 +325,91 @@ fn list(names: &[&str]) -> String {
     }
 }
 
+/// The object that an Event is about.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reference<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<&'a str>,
+}
+
+/// A core/v1 Event.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Event<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: EventMeta<'a>,
+    involved_object: &'a Reference<'a>,
+    reason: &'static str,
+    #[serde(rename = "type")]
+    level: &'static str,
+    message: &'a str,
+    source: EventSource,
+    reporting_component: &'static str,
+    first_timestamp: &'a str,
+    last_timestamp: &'a str,
+    count: u32,
+}
+
+#[derive(Serialize)]
+struct EventMeta<'a> {
+    name: &'a str,
+    namespace: &'a str,
+}
+
+#[derive(Serialize)]
+struct EventSource {
+    component: &'static str,
+}
+
 /// A core/v1 Event. Objects without a namespace have theirs in `default`.
 fn event(
     notice: &Notice<'_>,
-    regarding: &serde_json::Value,
+    regarding: &Reference<'_>,
     message: &str,
 ) -> anyhow::Result<PatchOperation> {
     let time = notice.at.to_string();
     let identity = format!(
-        "{}/{}/{}/{time}/{message}",
-        regarding["kind"], regarding["name"], notice.reason
+        "{:?}/{:?}/{}/{time}/{message}",
+        regarding.kind, regarding.name, notice.reason
     );
     let digest = Sha256::digest(identity.as_bytes());
     let name = digest
         .iter()
         .take(8)
         .fold(0_u64, |name, byte| name << 8 | u64::from(*byte));
-    let kind = match notice.reason {
-        "RuleRecovered" | "ConfigValid" => "Normal",
-        _ => "Warning",
+    let name = format!("nodeguardian.{name:016x}");
+    let namespace = regarding.namespace.unwrap_or("default");
+    let event = Event {
+        api_version: "v1",
+        kind: "Event",
+        metadata: EventMeta {
+            name: &name,
+            namespace,
+        },
+        involved_object: regarding,
+        reason: notice.reason,
+        level: match notice.reason {
+            "RuleRecovered" | "ConfigValid" => "Normal",
+            _ => "Warning",
+        },
+        message: clip(message),
+        source: EventSource {
+            component: "nodeguardian",
+        },
+        reporting_component: "nodeguardian.k8s.io/controller",
+        first_timestamp: &time,
+        last_timestamp: &time,
+        count: 1,
     };
-    Ok(PatchOperation::create_if_not_exists(json!({
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": format!("nodeguardian.{name:016x}"), "namespace": regarding["namespace"].as_str().unwrap_or("default")},
-        "involvedObject": regarding,
-        "reason": notice.reason,
-        "type": kind,
-        "message": clip(message),
-        "source": {"component": "nodeguardian"},
-        "reportingComponent": "nodeguardian.k8s.io/controller",
-        "firstTimestamp": time,
-        "lastTimestamp": time,
-        "count": 1,
-    }))?)
+    let target = Target::namespaced("v1", "Event", namespace, &name);
+    Ok(PatchOperation::create_named(target, &event)?)
 }
 
 /// The API server takes messages of up to 1,024 bytes.

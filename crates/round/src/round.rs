@@ -56,7 +56,10 @@ impl Round<'_> {
                 .log
                 .warn("state", &[("problem", Field::Text(lost))]);
         }
-        if let Some(notice) = transaction.notice()? {
+        // A state that had a history when it was opened keeps it.
+        if self.agenda.lost
+            && let Some(notice) = transaction.notice()?
+        {
             self.rebuild(&mut history, &notice);
         }
         self.learn(&mut history);
@@ -356,6 +359,14 @@ impl Round<'_> {
         })
     }
 
+    /// Whether some rule was looked at because its time had come, and not only because it was changed. Such a run
+    /// writes the gauges of all rules: shell-operator may have been started since the last one, and begun with none.
+    fn is_scheduled(&self) -> bool {
+        let known = |name: &str| Some(self.agenda.glances.get(name)?.spec_hash);
+        let mut specs = self.duty.specs();
+        specs.any(|(name, hash)| known(name) == Some(hash))
+    }
+
     fn publish(
         &mut self,
         store: &Store,
@@ -363,16 +374,27 @@ impl Round<'_> {
         history: &History,
         started: Instant,
     ) -> anyhow::Result<()> {
-        self.report.metrics = vec![
-            gauges::rules(history, plan),
-            gauges::totals(&store.counters()?),
-            gauges::run(
-                plan,
-                self.nodes.len(),
-                self.fetched.requests,
-                started.elapsed().as_secs_f64(),
-            ),
-        ];
+        let rules = gauges::Rules {
+            glances: self.agenda.glances,
+            history,
+            gone: &self.duty.gone,
+        };
+        let mut metrics = if self.agenda.lost {
+            rules.anew()
+        } else if self.is_scheduled() {
+            rules.all()
+        } else {
+            rules.changed()
+        };
+        metrics.extend(plan.out_of_service.map(gauges::safety));
+        metrics.push(gauges::totals(&store.counters()?));
+        metrics.push(gauges::run(
+            plan,
+            self.nodes.len(),
+            self.fetched.requests,
+            started.elapsed().as_secs_f64(),
+        ));
+        self.report.metrics = metrics;
         if !self.wanted.is_empty() {
             self.report
                 .metrics

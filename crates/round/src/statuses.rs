@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use ng_engine::history::History;
 use ng_engine::plan::Plan;
-use ng_engine::spec::RuleStatus;
+use ng_engine::spec::{RuleStatus, StatusCondition};
 use ng_engine::status::{self, Standing};
 use ng_hook::PatchOperation;
 
@@ -82,13 +82,59 @@ fn standings<'a>(
 /// Hash of a status without the times at which its conditions changed: they differ with every
 /// attempt to write it.
 fn timeless_hash(status: &RuleStatus) -> u64 {
-    let mut timeless = status.clone();
-    for condition in &mut timeless.conditions {
-        condition.last_transition_time = None;
-    }
+    let RuleStatus {
+        phase,
+        triggered_nodes,
+        last_triggered,
+        last_recovery,
+        last_error,
+        conditions,
+        observed_generation,
+        nodes,
+    } = status;
     let mut hasher = rustc_hash::FxHasher::default();
-    serde_json::to_string(&timeless)
-        .unwrap_or_default()
-        .hash(&mut hasher);
+    (phase, triggered_nodes, last_triggered, last_recovery).hash(&mut hasher);
+    (last_error, observed_generation, nodes).hash(&mut hasher);
+    for condition in conditions {
+        let StatusCondition {
+            kind,
+            status,
+            observed_generation,
+            last_transition_time: _,
+            reason,
+            message,
+        } = condition;
+        (kind, status, observed_generation, reason, message).hash(&mut hasher);
+    }
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use ng_engine::rule::NodeStatus;
+    use ng_engine::time::Time;
+
+    use super::*;
+
+    #[test]
+    fn a_status_is_the_same_one_whenever_its_conditions_changed() {
+        let condition = |message: &str, at: i64| StatusCondition {
+            kind: "Ready".to_owned(),
+            status: NodeStatus::True,
+            observed_generation: Some(1),
+            last_transition_time: Some(Time::from_millis(at)),
+            reason: "Evaluated".to_owned(),
+            message: message.to_owned(),
+        };
+        let status = |message: &str, at: i64, nodes: &[&str]| RuleStatus {
+            triggered_nodes: nodes.iter().map(|node| (*node).to_owned()).collect(),
+            conditions: vec![condition(message, at)],
+            ..RuleStatus::default()
+        };
+        let first = timeless_hash(&status("", 1_000, &["one"]));
+        assert_eq!(first, timeless_hash(&status("", 2_000, &["one"])));
+        assert_ne!(first, timeless_hash(&status("late", 1_000, &["one"])));
+        assert_ne!(first, timeless_hash(&status("", 1_000, &["two"])));
+        assert_ne!(first, timeless_hash(&status("", 1_000, &[])));
+    }
 }

@@ -19,7 +19,7 @@ use ng_hook::context::ContextFile;
 use ng_hook::log::Value as Field;
 use ng_hook::{Logger, Report};
 use ng_metrics::{Fetched, Wanted};
-use ng_state::{Peeked, StateError, Store};
+use ng_state::{Glances, Opened, Peeked, StateError, Store};
 
 use crate::due::{Agenda, DueRule, Duty, Scope};
 use crate::gather::{Gathered, Gatherer};
@@ -61,28 +61,31 @@ pub struct Outcome {
 /// One run over these contexts. An error means that nothing was done.
 pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> {
     let started = Instant::now();
-    let opened = Store::open(desk.state_dir, desk.now).with_context(|| {
-        format!(
-            "cannot use the state directory {}",
-            desk.state_dir.display()
-        )
-    })?;
+    let opened = open(desk)?;
     let lost = opened.notice.is_some();
     let mut store = opened.store;
-    let glances = store.glances()?;
+    let first_sight = store.glances()?;
+    let glances = &first_sight.rules;
     let defaults = settings::defaults(desk.config);
     let agenda = Agenda {
         now: desk.now,
         scope: desk.scope,
         lost,
-        glances: &glances,
+        glances,
         fingerprint: settings::fingerprint(&defaults),
         defaults: &defaults,
     };
-    let early = Early::new(&store, lost || glances.is_empty());
-    let settling = lost || glances.keys().any(|rule| agenda.settling(rule).is_some());
+    let settling = agenda.is_settling();
+    let early = Early {
+        store: &store,
+        seen: &first_sight,
+        agenda: &agenda,
+        settling,
+        peeked: OnceCell::new(),
+        nothing: History::default(),
+    };
     let wish = |duty: &Duty<'_>, items: &BTreeMap<String, RuleItem<'_>>| {
-        wishes(duty, items, early.history(), settling)
+        wishes(duty, items, early.history(duty, items), settling)
     };
     let mut gatherer = Gatherer::new(&agenda, contexts.bytes().len(), &wish);
     contexts.read(&mut gatherer)?;
@@ -97,7 +100,8 @@ pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> 
         return Ok(Outcome::default());
     }
     let nodes = nodes.map_or_else(|| list_nodes(&wish(&duty, &items), desk), Ok)?;
-    confirm_gone(&mut duty, early.history(), desk);
+    let known = early.history(&duty, &items);
+    confirm_gone(&mut duty, known, desk);
     let peeked = early.finish()?;
     let wanted = wanted(&duty.evaluate);
     let fetched = fetch(&wanted, &nodes, desk);
@@ -116,30 +120,42 @@ pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> 
     round.finish(&mut store, plan, &history, started)
 }
 
-/// The records and ledgers as they are before the run: they tell which marks to look for on nodes. They are read
-/// when they are first asked for, which a run with nothing to do never does.
+fn open(desk: &Desk<'_>) -> anyhow::Result<Opened> {
+    Store::open(desk.state_dir, desk.now).with_context(|| {
+        format!(
+            "cannot use the state directory {}",
+            desk.state_dir.display()
+        )
+    })
+}
+
+/// The history as it is before the run, as far as the run concerns it: it tells which marks to look for on nodes. It
+/// is read when it is first asked for, which a run with nothing to do never does.
 struct Early<'a> {
     store: &'a Store,
-    empty: bool,
+    seen: &'a Glances,
+    agenda: &'a Agenda<'a>,
+    settling: bool,
     peeked: OnceCell<Result<Peeked, StateError>>,
     nothing: History,
 }
 
-impl<'a> Early<'a> {
-    fn new(store: &'a Store, empty: bool) -> Self {
-        Self {
-            store,
-            empty,
-            peeked: OnceCell::new(),
-            nothing: History::default(),
-        }
-    }
-
-    fn history(&self) -> &History {
-        if self.empty {
+impl Early<'_> {
+    fn history(&self, duty: &Duty<'_>, items: &BTreeMap<String, RuleItem<'_>>) -> &History {
+        if self.agenda.lost || self.seen.rules.is_empty() {
             return &self.nothing;
         }
-        match self.peeked.get_or_init(|| self.store.peek()) {
+        let peek = || {
+            let mut rules: Vec<&str> = duty.rules().collect();
+            if self.settling {
+                let late = items
+                    .values()
+                    .filter(|item| self.agenda.tells_of_before(item));
+                rules.extend(late.map(|item| item.name.as_str()));
+            }
+            self.store.peek(self.seen, &rules)
+        };
+        match self.peeked.get_or_init(peek) {
             Ok(peeked) => peeked.history(),
             Err(_) => &self.nothing,
         }

@@ -63,6 +63,22 @@ pub enum Notice {
     },
 }
 
+/// Whether there is a history. Once saved it stays, for as long as the state is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Past {
+    Saved,
+    Missing,
+}
+
+impl Past {
+    pub(crate) fn of(notice: Option<&Notice>) -> Self {
+        match notice {
+            Some(_) => Self::Missing,
+            None => Self::Saved,
+        }
+    }
+}
+
 /// A database of the state directory, open in this process.
 #[derive(Debug)]
 pub struct Database {

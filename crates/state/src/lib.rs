@@ -20,6 +20,7 @@ mod counter;
 mod database;
 mod documents;
 mod error;
+mod lazy;
 mod log;
 mod monitor;
 mod outbox;
@@ -39,6 +40,6 @@ pub use outbox::{
     Claim, Delivery, DeliveryState, Facts, FreshAlert, Keep, OpenAlert, OpenDelivery, OutboxCounts,
     OutboxFilter, QueuedAlert, Settlement, Tally,
 };
-pub use rules::Glance;
+pub use rules::{Glance, Glances};
 pub use store::{Opened, Store};
 pub use transaction::{Peeked, Transaction};

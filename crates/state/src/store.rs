@@ -1,6 +1,5 @@
 //! Reads that need no transaction, and the small transactions of evictions.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ng_engine::history::NodeRecord;
@@ -8,12 +7,12 @@ use ng_engine::time::Time;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::counter::{self, Counter};
-use crate::database::{Database, Notice};
+use crate::database::{Database, Notice, Past};
 use crate::documents::RECORDS;
 use crate::error::StateError;
 use crate::outbox::{self, OutboxCounts, OutboxFilter, QueuedAlert};
 use crate::place::Place;
-use crate::rules::{self, Glance};
+use crate::rules::{self, Glances, Whose};
 use crate::schema::FORMAT;
 use crate::transaction::{self, Peeked, Transaction};
 
@@ -21,6 +20,7 @@ use crate::transaction::{self, Peeked, Transaction};
 #[derive(Debug)]
 pub struct Store {
     database: Database,
+    past: Past,
 }
 
 /// The state, and what became of the one before.
@@ -38,7 +38,10 @@ impl Store {
     pub fn open(directory: &Path, now: Time) -> Result<Opened, StateError> {
         let (database, notice) = Database::open(directory, &FORMAT, now)?;
         Ok(Opened {
-            store: Self { database },
+            store: Self {
+                database,
+                past: Past::of(notice.as_ref()),
+            },
             notice,
         })
     }
@@ -56,14 +59,23 @@ impl Store {
         self.database.path()
     }
 
-    /// What tells which rules are due, by name.
-    pub fn glances(&self) -> Result<BTreeMap<String, Glance>, StateError> {
-        rules::glances(self.connection(), self.place())
+    /// What tells which rules are due.
+    pub fn glances(&self) -> Result<Glances, StateError> {
+        // The version comes first: rules that are newer than their version are read once more, older ones would not be.
+        let version = transaction::data_version(self.connection(), self.place())?;
+        let rules = rules::glances(self.connection(), self.place())?;
+        Ok(Glances { rules, version })
     }
 
-    /// What is remembered now, for a look at it before a transaction.
-    pub fn peek(&self) -> Result<Peeked, StateError> {
-        Peeked::read(self.connection(), self.place())
+    /// What is remembered of these rules and of all that have records, for a look at it before a transaction; of every
+    /// rule, if another process has written since the glances.
+    pub fn peek(&self, glances: &Glances, rules: &[&str]) -> Result<Peeked, StateError> {
+        Peeked::read(
+            self.connection(),
+            self.place(),
+            glances.version,
+            Whose::Of(rules),
+        )
     }
 
     /// All counters, by name and labels.
@@ -90,7 +102,7 @@ impl Store {
     /// [`Transaction::commit`], it leaves no trace.
     pub fn begin(&mut self) -> Result<Transaction<'_>, StateError> {
         self.database.prepare_to_write()?;
-        Transaction::begin(self.connection(), self.place())
+        Transaction::begin(self.connection(), self.place(), self.past)
     }
 
     /// Changes the record of one node under one rule, in a transaction of its own that is on disk on return.

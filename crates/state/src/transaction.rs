@@ -1,6 +1,6 @@
 //! One write transaction: load, decide elsewhere, save, queue, commit.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use ng_engine::history::{History, Ledger, NodeRecord, RuleHistory};
 use ng_engine::plan::Alert;
@@ -10,13 +10,14 @@ use ng_engine::timers::Timers;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use crate::counter;
-use crate::database::{self, Notice};
+use crate::database::{self, Notice, Past};
 use crate::documents::{self, Key, LEDGERS, RECORDS};
 use crate::error::StateError;
+use crate::lazy::Lazy;
 use crate::log;
 use crate::outbox;
 use crate::place::Place;
-use crate::rules;
+use crate::rules::{self, Whose};
 
 /// A write transaction.
 #[derive(Debug)]
@@ -24,8 +25,11 @@ pub struct Transaction<'s> {
     pub(crate) inner: rusqlite::Transaction<'s>,
     connection: &'s Connection,
     pub(crate) place: &'s Place,
-    /// Rules whose timers were loaded; those of others stay as they are.
-    timed: BTreeSet<String>,
+    /// The stored timers of the rules whose timers were loaded; those of others stay as they are.
+    timed: BTreeMap<String, Vec<u8>>,
+    /// The stored roster, if it was loaded.
+    roster: Option<Vec<u8>>,
+    past: Past,
     /// What was loaded, to tell what has changed without reading it again.
     loaded: Option<History>,
     /// Whether something was written that a power failure must not take: what was done to the cluster, or alerts.
@@ -34,7 +38,11 @@ pub struct Transaction<'s> {
 }
 
 impl<'s> Transaction<'s> {
-    pub(crate) fn begin(connection: &'s Connection, place: &'s Place) -> Result<Self, StateError> {
+    pub(crate) fn begin(
+        connection: &'s Connection,
+        place: &'s Place,
+        past: Past,
+    ) -> Result<Self, StateError> {
         // Unchecked, because the connection is needed after the commit; `Store::begin` borrows the store alone.
         let inner =
             rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
@@ -43,7 +51,9 @@ impl<'s> Transaction<'s> {
             inner,
             connection,
             place,
-            timed: BTreeSet::new(),
+            timed: BTreeMap::new(),
+            roster: None,
+            past,
             loaded: None,
             durable: false,
             lost: Vec::new(),
@@ -53,17 +63,20 @@ impl<'s> Transaction<'s> {
     /// Whether the history is still missing, as of this transaction: another process may have saved one since the
     /// store was opened.
     pub fn notice(&self) -> Result<Option<Notice>, StateError> {
-        database::notice(&self.inner, self.place)
+        match self.past {
+            Past::Saved => Ok(None),
+            Past::Missing => database::notice(&self.inner, self.place),
+        }
     }
 
     /// Summaries, records and ledgers of all, the roster, and the timers of the named rules.
     pub fn load(&mut self, rules_with_timers: &[&str]) -> Result<History, StateError> {
-        let documents = read_documents(&self.inner, self.place)?;
+        let documents = read_documents(&self.inner, self.place, Whose::Everyone)?;
         self.complete(documents, rules_with_timers)
     }
 
     /// As [`Transaction::load`], from what was read before the transaction began, unless another process has written
-    /// since.
+    /// since: of what was peeked at then, which need not be every rule. Rules that were left out stay as they are.
     pub fn load_after(
         &mut self,
         peeked: Option<Peeked>,
@@ -94,8 +107,9 @@ impl<'s> Transaction<'s> {
         &self.lost
     }
 
-    /// Makes the stored history the given one: writes what differs and deletes what is absent. Timers of a rule
-    /// that were not loaded and are empty stay as they are. The notice of a missing history ends here.
+    /// Makes the stored history the given one: writes what differs and deletes what is absent. Rules that were not
+    /// loaded and are absent stay as they are, and so do timers of a rule that were not loaded and are empty. The
+    /// notice of a missing history ends here.
     pub fn save(&mut self, history: &History) -> Result<(), StateError> {
         let before = self.loaded.take();
         self.save_rules(history, before.as_ref())
@@ -112,10 +126,14 @@ impl<'s> Transaction<'s> {
             before.as_ref().map(ledgers),
         )?;
         self.durable |= hard > 0;
-        self.save_timers(history)?;
+        self.save_timers(history)
+            .map_err(StateError::database("save timers", self.place))?;
         self.save_roster(&history.roster)
             .map_err(StateError::database("save the roster", self.place))?;
-        database::end_notice(&self.inner, self.place)
+        match self.past {
+            Past::Saved => Ok(()),
+            Past::Missing => database::end_notice(&self.inner, self.place),
+        }
     }
 
     /// Puts alerts into the outbox, one delivery for each of their channels, due at once; returns their ids.
@@ -175,22 +193,22 @@ impl<'s> Transaction<'s> {
     /// Timers mean nothing without the roster that numbered their nodes, so they go with it.
     fn load_roster(&mut self, history: &mut History) -> Result<(), StateError> {
         let attempt = || StateError::database("read the roster", self.place);
-        let roster = self
+        let stored: Option<Vec<u8>> = self
             .inner
-            .query_row("SELECT body FROM roster", [], |row| {
-                Ok(Roster::decode(row.get_ref(0)?.as_blob()?))
-            })
+            .query_row("SELECT body FROM roster", [], |row| row.get(0))
             .optional()
             .map_err(attempt())?;
-        match roster {
-            None => {}
-            Some(Some(roster)) => history.roster = roster,
-            Some(None) => {
-                self.inner
-                    .execute_batch("DELETE FROM roster; DELETE FROM timers")
-                    .map_err(attempt())?;
-                self.lost.push("the roster and all timers".to_owned());
-            }
+        let Some(stored) = stored else {
+            return Ok(());
+        };
+        if let Some(roster) = Roster::decode(&stored) {
+            history.roster = roster;
+            self.roster = Some(stored);
+        } else {
+            self.inner
+                .execute_batch("DELETE FROM roster; DELETE FROM timers")
+                .map_err(attempt())?;
+            self.lost.push("the roster and all timers".to_owned());
         }
         Ok(())
     }
@@ -202,19 +220,21 @@ impl<'s> Transaction<'s> {
             .prepare("SELECT body FROM timers WHERE rule = ?1")
             .map_err(attempt())?;
         for rule in rules {
-            self.timed.insert((*rule).to_owned());
             let Some(found) = history.rules.get_mut(*rule) else {
                 continue;
             };
-            let timers = statement
-                .query_row([rule], |row| Ok(Timers::decode(row.get_ref(0)?.as_blob()?)))
+            let stored: Option<Vec<u8>> = statement
+                .query_row([rule], |row| row.get(0))
                 .optional()
                 .map_err(attempt())?;
-            match timers {
-                None => {}
-                Some(Some(timers)) => found.timers = timers,
-                Some(None) => self.lost.push(format!("the timers of rule {rule}")),
+            let Some(stored) = stored else {
+                continue;
+            };
+            match Timers::decode(&stored) {
+                Some(timers) => found.timers = timers,
+                None => self.lost.push(format!("the timers of rule {rule}")),
             }
+            self.timed.insert((*rule).to_owned(), stored);
         }
         Ok(())
     }
@@ -227,7 +247,7 @@ impl<'s> Transaction<'s> {
                 .map(|(name, rule)| (name.as_str(), &rule.summary))
                 .collect()
         } else {
-            stored = rules::summaries(&self.inner)?;
+            stored = rules::summaries(&self.inner, Whose::Everyone, &[])?;
             let rules = stored.iter();
             rules
                 .map(|(name, summary)| (name.as_str(), summary))
@@ -236,31 +256,26 @@ impl<'s> Transaction<'s> {
         rules::save(&self.inner, history, &before)
     }
 
-    fn save_timers(&self, history: &History) -> Result<(), StateError> {
-        let attempt = || StateError::database("save timers", self.place);
-        let stored: Vec<String> = self
-            .inner
-            .prepare("SELECT rule FROM timers")
-            .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
-            .map_err(attempt())?;
-        for rule in &stored {
-            let keep = history
-                .rules
-                .get(rule)
-                .is_some_and(|found| !found.timers.tests.is_empty() || !self.timed.contains(rule));
-            if !keep {
-                self.inner
-                    .execute("DELETE FROM timers WHERE rule = ?1", [rule])
-                    .map_err(attempt())?;
+    /// Only what differs is written: an upsert alone would write the pages of a blob that stays the same.
+    fn save_timers(&self, history: &History) -> rusqlite::Result<()> {
+        let mut put = Lazy::new(
+            &self.inner,
+            "INSERT INTO timers(rule, body) VALUES(?1, ?2) \
+             ON CONFLICT DO UPDATE SET body = excluded.body WHERE body <> excluded.body",
+        );
+        for (rule, remembered) in &history.rules {
+            let stored = self.timed.get(rule);
+            if remembered.timers.tests.is_empty() {
+                if stored.is_some() {
+                    self.inner
+                        .execute("DELETE FROM timers WHERE rule = ?1", [rule])?;
+                }
+                continue;
             }
-        }
-        let timed = history
-            .rules
-            .iter()
-            .filter(|(_, history)| !history.timers.tests.is_empty());
-        for (rule, history) in timed {
-            self.save_blob(TIMERS, rule, &history.timers.encode())
-                .map_err(attempt())?;
+            let fresh = remembered.timers.encode();
+            if stored != Some(&fresh) {
+                put.statement()?.execute(params![rule, fresh])?;
+            }
         }
         Ok(())
     }
@@ -271,22 +286,13 @@ impl<'s> Transaction<'s> {
             self.inner.execute("DELETE FROM roster WHERE id = 1", [])?;
             return Ok(());
         }
-        self.save_blob(ROSTER, "1", &roster.encode())
-    }
-
-    /// Compared first: an upsert alone would write the pages of a blob that stays the same.
-    fn save_blob(
-        &self,
-        [read, write]: [&'static str; 2],
-        key: &str,
-        bytes: &[u8],
-    ) -> rusqlite::Result<()> {
-        let same = self
-            .inner
-            .query_row(read, [key], |row| Ok(row.get_ref(0)?.as_blob()? == bytes))
-            .optional()?;
-        if same != Some(true) {
-            self.inner.execute(write, params![key, bytes])?;
+        let fresh = roster.encode();
+        if self.roster.as_ref() != Some(&fresh) {
+            self.inner.execute(
+                "INSERT INTO roster(id, body) VALUES(1, ?1) \
+                 ON CONFLICT DO UPDATE SET body = excluded.body WHERE body <> excluded.body",
+                params![fresh],
+            )?;
         }
         Ok(())
     }
@@ -301,69 +307,87 @@ pub struct Peeked {
 }
 
 impl Peeked {
-    pub(crate) fn read(connection: &Connection, place: &Place) -> Result<Self, StateError> {
+    /// `since`: the version of the data at which it was chosen whose history is needed.
+    pub(crate) fn read(
+        connection: &Connection,
+        place: &Place,
+        since: i64,
+        whose: Whose<'_>,
+    ) -> Result<Self, StateError> {
         let attempt = || StateError::database("read the state", place);
         // One transaction, so that the version is that of all that is read.
         let inner = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Deferred)
             .map_err(attempt())?;
-        let history = read_documents(&inner, place)?;
         let version = data_version(&inner, place)?;
+        let whose = if version == since {
+            whose
+        } else {
+            Whose::Everyone
+        };
+        let history = read_documents(&inner, place, whose)?;
         inner.finish().map_err(attempt())?;
         Ok(Self { history, version })
     }
 
-    /// Summaries, records and ledgers of all; no timers and no roster.
+    /// Summaries, all records and all ledgers; no timers and no roster.
     pub fn history(&self) -> &History {
         &self.history
     }
 }
 
 /// Changes whenever another connection has written.
-fn data_version(connection: &Connection, place: &Place) -> Result<i64, StateError> {
+pub(crate) fn data_version(connection: &Connection, place: &Place) -> Result<i64, StateError> {
     connection
         .query_row("PRAGMA data_version", [], |row| row.get(0))
         .map_err(StateError::database("read the state", place))
 }
 
-/// Summaries, records and ledgers.
-fn read_documents(connection: &Connection, place: &Place) -> Result<History, StateError> {
-    let mut history = History {
-        rules: rules::summaries(connection)
-            .map_err(StateError::database("read the rules", place))?
-            .into_iter()
-            .map(|(name, summary)| {
-                let history = RuleHistory {
-                    summary,
-                    ..RuleHistory::default()
-                };
-                (name, history)
-            })
-            .collect(),
-        ..History::default()
-    };
-    read_records(connection, place, &mut history)?;
+/// Summaries, and all records and ledgers.
+fn read_documents(
+    connection: &Connection,
+    place: &Place,
+    whose: Whose<'_>,
+) -> Result<History, StateError> {
+    let mut records = read_records(connection, place)?;
+    let with_records: Vec<&str> = records.keys().map(String::as_str).collect();
+    let summaries = rules::summaries(connection, whose, &with_records)
+        .map_err(StateError::database("read the rules", place))?;
+    let mut history = History::default();
+    for (name, summary) in summaries {
+        // A record without a summary is never written; it would be deleted by the next save.
+        let records = records.remove(&name).unwrap_or_default();
+        let rule = RuleHistory {
+            summary,
+            records,
+            ..RuleHistory::default()
+        };
+        history.rules.insert(name, rule);
+    }
     read_ledgers(connection, place, &mut history)?;
     Ok(history)
 }
 
+/// All records, by rule and node.
 fn read_records(
     connection: &Connection,
     place: &Place,
-    history: &mut History,
-) -> Result<(), StateError> {
+) -> Result<BTreeMap<String, BTreeMap<String, NodeRecord>>, StateError> {
     let attempt = || StateError::database("read the records", place);
+    let mut records: BTreeMap<String, BTreeMap<String, NodeRecord>> = BTreeMap::new();
     let mut statement = connection.prepare(RECORDS.scan).map_err(attempt())?;
     let mut rows = statement.query([]).map_err(attempt())?;
     while let Some(row) = rows.next().map_err(attempt())? {
         let (key, body) = documents::read(row).map_err(attempt())?;
         let record: NodeRecord =
             serde_json::from_str(body).map_err(StateError::damaged(RECORDS.row(key), place))?;
-        // A record without a summary is never written; it would be deleted by the next save.
-        if let Some(rule) = history.rules.get_mut(key.0) {
-            rule.records.insert(key.1.to_owned(), record);
+        if let Some(of_rule) = records.get_mut(key.0) {
+            of_rule.insert(key.1.to_owned(), record);
+        } else {
+            let first = BTreeMap::from([(key.1.to_owned(), record)]);
+            records.insert(key.0.to_owned(), first);
         }
     }
-    Ok(())
+    Ok(records)
 }
 
 fn read_ledgers(
@@ -396,15 +420,6 @@ fn ledgers(history: &History) -> impl Iterator<Item = (Key<'_>, &Ledger)> {
     let ledgers = history.ledgers.iter();
     ledgers.map(|(node, ledger)| (("", node.as_str()), ledger))
 }
-
-const TIMERS: [&str; 2] = [
-    "SELECT body FROM timers WHERE rule = ?1",
-    "INSERT INTO timers(rule, body) VALUES(?1, ?2) ON CONFLICT DO UPDATE SET body = excluded.body",
-];
-const ROSTER: [&str; 2] = [
-    "SELECT body FROM roster WHERE id = ?1",
-    "INSERT INTO roster(id, body) VALUES(?1, ?2) ON CONFLICT DO UPDATE SET body = excluded.body",
-];
 
 pub(crate) fn note(
     connection: &Connection,

@@ -111,7 +111,8 @@ impl Desk<'_> {
         if gathered.events.is_empty() && seen.is_none() {
             return Ok(Report::default());
         }
-        let ledgers = store.peek()?.history().ledgers.clone();
+        let glances = store.glances()?;
+        let ledgers = store.peek(&glances, &[])?.history().ledgers.clone();
         let mut transaction = store.begin()?;
         let before = self.remembered(&transaction)?;
         let given = (gathered.events.as_slice(), seen.as_ref());

@@ -6,7 +6,7 @@ use crate::rule::{NodeStatus, TaintEffect};
 use crate::time::Time;
 
 /// `status` of a rule.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct RuleStatus {
     /// What the rule is doing.
@@ -33,7 +33,7 @@ pub struct RuleStatus {
 }
 
 /// What a rule is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Phase {
     /// It is evaluated.
     Active,
@@ -44,7 +44,7 @@ pub enum Phase {
 }
 
 /// A condition as `metav1.Condition`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusCondition {
     /// What is stated.
@@ -67,7 +67,7 @@ pub struct StatusCondition {
 }
 
 /// What is known of a node that is not healthy under the rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeDetail {
     /// Name of the node.
@@ -104,7 +104,7 @@ pub struct NodeDetail {
 }
 
 /// Where a node stands under a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum NodePhase {
     /// The rule acts on it.
     Triggered,
@@ -115,7 +115,7 @@ pub enum NodePhase {
 }
 
 /// What holds back the disruptive actions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GuardDetail {
     /// Name of the guard.
     pub name: String,
@@ -125,7 +125,7 @@ pub struct GuardDetail {
 }
 
 /// Something a rule wants on a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Mark {
     /// What it is.
     pub kind: MarkKind,
@@ -141,7 +141,7 @@ pub struct Mark {
 }
 
 /// Something that was set on a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OwnedMark {
     /// What it is.
     pub kind: MarkKind,

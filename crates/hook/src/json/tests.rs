@@ -29,7 +29,8 @@ fn tree(reader: &mut Reader<'_>) -> Result<Value, Error> {
             let text = reader.number_text()?;
             match text.parse::<i64>() {
                 Ok(number) => number.into(),
-                Err(_) => text.parse::<f64>().unwrap().into(),
+                // As serde_json does, nothing is taken that no f64 can hold, such as 1e999.
+                Err(_) => Reader::new(text.as_bytes()).number()?.into(),
             }
         }
         Kind::Bool => Value::Bool(reader.bool()?),

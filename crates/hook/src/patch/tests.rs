@@ -70,7 +70,7 @@ fn creations_and_deletions_have_the_documented_form() {
     });
     let cases = [
         (
-            PatchOperation::create_if_not_exists(event.clone()),
+            PatchOperation::create_if_not_exists(&event),
             json!({"operation": "CreateIfNotExists", "object": event}),
         ),
         (
@@ -125,12 +125,12 @@ fn what_cannot_be_repeated_or_would_be_refused_cannot_be_made() {
         ),
         (
             PatchOperation::create_if_not_exists(
-                json!({"apiVersion": "v1", "kind": "Event", "metadata": {"generateName": "x-"}}),
+                &json!({"apiVersion": "v1", "kind": "Event", "metadata": {"generateName": "x-"}}),
             ),
             "name is empty",
         ),
         (
-            PatchOperation::create_if_not_exists(json!("text")),
+            PatchOperation::create_if_not_exists(&json!("text")),
             "apiVersion is empty",
         ),
         (

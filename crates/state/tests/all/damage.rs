@@ -127,7 +127,8 @@ fn cut(path: &Path, divisor: u64) {
 fn reach_sound_state(directory: &Path, history: &History) -> Option<Notice> {
     let run = || -> Result<Option<Notice>, StateError> {
         let mut opened = Store::open(directory, NOW)?;
-        opened.store.peek()?;
+        let glances = opened.store.glances()?;
+        opened.store.peek(&glances, &[])?;
         let mut transaction = opened.store.begin()?;
         transaction.load(&names(history))?;
         transaction.save(history)?;

@@ -61,18 +61,10 @@ fn saved_history_is_loaded_again() {
     save(&mut open(directory.path()), &history);
     let mut store = open(directory.path());
     assert_eq!(load(&mut store, &names(&history)), history);
-    let glances = store.glances().unwrap();
+    let glances = store.glances().unwrap().rules;
     assert_eq!(glances.len(), 5);
     let summary = &history.rules["rule-003"].summary;
-    let glance = Glance {
-        last_evaluated: summary.last_evaluated,
-        spec_hash: summary.spec_hash,
-        check_interval: summary.check_interval,
-        jobs: summary.jobs,
-        held: summary.held,
-        rebuilt: summary.rebuilt,
-    };
-    assert_eq!(glances["rule-003"], glance);
+    assert_eq!(glances["rule-003"], Glance::of(summary));
 }
 
 #[test]
@@ -82,14 +74,15 @@ fn what_was_peeked_counts_unless_another_process_has_written() {
     save(&mut open(directory.path()), &first);
     let mut store = open(directory.path());
 
-    let peeked = store.peek().unwrap();
+    let glances = store.glances().unwrap();
+    let peeked = store.peek(&glances, &["rule-001"]).unwrap();
     let mut transaction = store.begin().unwrap();
     let loaded = transaction.load_after(Some(peeked), &["rule-001"]).unwrap();
     assert_eq!(loaded.rules["rule-001"], first.rules["rule-001"]);
     assert_eq!(loaded.roster, first.roster);
     drop(transaction);
 
-    let peeked = store.peek().unwrap();
+    let peeked = store.peek(&glances, &["rule-001"]).unwrap();
     let mut second = load(&mut open(directory.path()), &names(&first));
     second.rules.remove("rule-000");
     save(&mut open(directory.path()), &second);
@@ -98,6 +91,46 @@ fn what_was_peeked_counts_unless_another_process_has_written() {
         .load_after(Some(peeked), &["rule-001", "rule-002"])
         .unwrap();
     assert_eq!(loaded, second, "the other process's save is seen");
+    drop(transaction);
+
+    let peeked = store.peek(&glances, &["rule-001"]).unwrap();
+    let seen: Vec<&String> = peeked.history().rules.keys().collect();
+    assert_eq!(seen, ["rule-001", "rule-002"], "as it is since the glances");
+}
+
+#[test]
+fn rules_that_were_not_peeked_at_stay() {
+    let directory = TempDir::new().unwrap();
+    let mut store = open(directory.path());
+    // Records of rules 0, 1 and 2.
+    let saved = history(6, 4, 3);
+    save(&mut store, &saved);
+
+    let glances = store.glances().unwrap();
+    let peeked = store
+        .peek(&glances, &["rule-004", "rule-001", "new"])
+        .unwrap();
+    let mut transaction = store.begin().unwrap();
+    let mut loaded = transaction.load_after(Some(peeked), &["rule-004"]).unwrap();
+    let held_or_named = ["rule-000", "rule-001", "rule-002", "rule-004"];
+    assert_eq!(names(&loaded), held_or_named);
+    loaded.rules.remove("rule-002");
+    loaded.rules.remove("rule-004");
+    loaded.rules.get_mut("rule-001").unwrap().summary.pending = 7;
+    transaction.save(&loaded).unwrap();
+    transaction.commit().unwrap();
+
+    let mut wanted = saved.clone();
+    wanted.rules.remove("rule-002");
+    wanted.rules.remove("rule-004");
+    wanted.rules.get_mut("rule-001").unwrap().summary.pending = 7;
+    let left = load(&mut store, &names(&saved));
+    assert_eq!(left, wanted);
+    let mut back = left;
+    back.rules.entry("rule-004".to_owned()).or_default();
+    save(&mut store, &back);
+    let timers = &load(&mut store, &["rule-004"]).rules["rule-004"].timers;
+    assert_eq!(*timers, Timers::default(), "they went with their rule");
 }
 
 #[test]
