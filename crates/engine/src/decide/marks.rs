@@ -243,7 +243,10 @@ impl Balance<'_> {
         let mut unset = Vec::new();
         // Marks that were taken in just now have no sight; they are wanted.
         let sights = sights.into_iter().chain(std::iter::repeat(Sight::Unseen));
-        for (mut owned, sight) in std::mem::take(&mut self.ledger.marks).into_iter().zip(sights) {
+        for (mut owned, sight) in std::mem::take(&mut self.ledger.marks)
+            .into_iter()
+            .zip(sights)
+        {
             let key = &owned.mark.key;
             let first = owned.leaving.is_none();
             let fate = if wanted(key) {
@@ -319,7 +322,9 @@ impl Balance<'_> {
             let previous = self.ledger.previous(&mark.key, stands, self.queue);
             let mut owned = Owned::new(mark.clone(), previous);
             owned.send(self.queue, self.now);
-            self.ledger.removed.retain(|removed| removed.key != mark.key);
+            self.ledger
+                .removed
+                .retain(|removed| removed.key != mark.key);
             self.ledger.marks.push(owned);
         }
         lacks

@@ -167,8 +167,8 @@ impl Ledger {
     ) {
         self.removed.retain(|removed| {
             let is_current = now.since(removed.at) < LINGER;
-            let may_show = queue == removed.by
-                || removed.before(stands(&removed.key), queue).is_some();
+            let may_show =
+                queue == removed.by || removed.before(stands(&removed.key), queue).is_some();
             is_current && may_show
         });
     }

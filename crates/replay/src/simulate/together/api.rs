@@ -113,7 +113,10 @@ impl Api {
             }
         }
         for change in &outcome.plan.changes {
-            let line = format!("{} set {:?} unset {:?}", change.node, change.set, change.unset);
+            let line = format!(
+                "{} set {:?} unset {:?}",
+                change.node, change.set, change.unset
+            );
             self.note(hook, now, &line);
         }
         for alert in &outcome.plan.alerts {
@@ -158,8 +161,14 @@ impl Api {
 
     /// What happened to nodes whose names begin so.
     pub(super) fn told_of(&self, name: &str) -> String {
-        let is_about = |line: &&String| line.contains(&format!(": {name}")) || line.contains("held");
-        let lines: Vec<&str> = self.trace.iter().filter(is_about).map(String::as_str).collect();
+        let is_about =
+            |line: &&String| line.contains(&format!(": {name}")) || line.contains("held");
+        let lines: Vec<&str> = self
+            .trace
+            .iter()
+            .filter(is_about)
+            .map(String::as_str)
+            .collect();
         lines.join("\n")
     }
 

@@ -198,14 +198,8 @@ fn pair(
     }
     let other = stage.begin(second.hook, &mut second.last);
     match shape {
-        Shape::InOrder => vec![
-            stage.decide(begun, &|| {}),
-            stage.decide(other, &|| {}),
-        ],
-        Shape::Crossed => vec![
-            stage.decide(other, &|| {}),
-            stage.decide(begun, &|| {}),
-        ],
+        Shape::InOrder => vec![stage.decide(begun, &|| {}), stage.decide(other, &|| {})],
+        Shape::Crossed => vec![stage.decide(other, &|| {}), stage.decide(begun, &|| {})],
         Shape::Apart | Shape::Within | Shape::Inside => {
             let (later, inner) = (RefCell::new(Some(other)), RefCell::new(None));
             let meanwhile = || {

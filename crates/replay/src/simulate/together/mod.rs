@@ -92,7 +92,11 @@ fn check_end(api: &Api) {
     }
     assert_eq!(api.late_writes, 0, "something is written for ever");
     if !(1..=LIMIT).contains(&api.most_held) {
-        panic!("{} nodes were held, after\n{}", api.most_held, api.told_of("n-"));
+        panic!(
+            "{} nodes were held, after\n{}",
+            api.most_held,
+            api.told_of("n-")
+        );
     }
 }
 
