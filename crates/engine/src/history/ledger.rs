@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Mark, MarkKey};
+use super::{FORGET_AFTER, Mark, MarkKey};
 use crate::time::Time;
 
 /// The queue of shell-operator that a run is in. Two of them evaluate rules at the same time, each with snapshots of
@@ -77,17 +77,21 @@ pub struct Sent {
     pub by: Queue,
     /// When it was planned.
     pub at: Time,
+    /// Whether the other queue has set the mark since: then a mark that stands does not say that this write is there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doubled: bool,
 }
 
 impl Sent {
-    /// Whether the write may still arrive, as one queue sees it. Its own have arrived or are lost. The evaluation
-    /// says so with its next run, however long its writes take; the recovery may have rested since.
-    fn is_under_way(self, queue: Queue, now: Time) -> bool {
-        self.by != queue
-            && match self.by {
-                Queue::Evaluation => true,
-                Queue::Recovery => now.since(self.at) < LINGER,
-            }
+    /// Whether the write may still arrive, as one queue sees it, which has `seen` the mark since or not. Its own have
+    /// arrived or are lost. The evaluation writes many nodes at once, which takes minutes, and says with its next look
+    /// that this is over; the recovery writes little, and may rest afterwards.
+    fn is_under_way(self, queue: Queue, seen: bool, now: Time) -> bool {
+        let patience = match self.by {
+            Queue::Evaluation if self.doubled || !seen => FORGET_AFTER,
+            Queue::Evaluation | Queue::Recovery => LINGER,
+        };
+        self.by != queue && now.since(self.at) < patience
     }
 }
 
@@ -111,10 +115,10 @@ pub struct Removed {
 }
 
 impl Removed {
-    /// What was there before our mark, if a snapshot that shows `stands` may be older than the removal.
-    fn before(&self, stands: Option<&str>, queue: Queue) -> Option<Option<&str>> {
+    /// Whether a snapshot that shows `stands` may be older than the removal.
+    fn may_show(&self, stands: Option<&str>, queue: Queue) -> bool {
         let is_ours = stands.is_some_and(|value| self.values.iter().any(|ours| ours == value));
-        (is_ours && queue != self.by).then_some(self.previous.as_deref())
+        is_ours && queue != self.by
     }
 }
 
@@ -167,8 +171,7 @@ impl Ledger {
     ) {
         self.removed.retain(|removed| {
             let is_current = now.since(removed.at) < LINGER;
-            let may_show =
-                queue == removed.by || removed.before(stands(&removed.key), queue).is_some();
+            let may_show = queue == removed.by || removed.may_show(stands(&removed.key), queue);
             is_current && may_show
         });
     }
@@ -181,8 +184,10 @@ impl Ledger {
         queue: Queue,
     ) -> Option<String> {
         let removed = self.removed.iter().find(|removed| removed.key == *key);
-        let before = removed.and_then(|removed| removed.before(stands, queue));
-        before.unwrap_or(stands).map(str::to_owned)
+        match removed.filter(|removed| removed.may_show(stands, queue)) {
+            Some(removed) => removed.previous.clone(),
+            None => stands.map(str::to_owned),
+        }
     }
 }
 
@@ -210,13 +215,20 @@ impl Owned {
 
     /// Whether another queue may still set the mark.
     fn is_under_way(&self, queue: Queue, now: Time) -> bool {
-        self.sent.iter().any(|sent| sent.is_under_way(queue, now))
+        let seen = self.seen_by.contains(&queue);
+        let mut sent = self.sent.iter();
+        sent.any(|sent| sent.is_under_way(queue, seen, now))
     }
 
     /// Notes that the mark is being written. Whoever saw it before that saw an earlier one.
     pub(crate) fn send(&mut self, queue: Queue, now: Time) {
         self.sent.retain(|sent| sent.by != queue);
-        self.sent.push(Sent { by: queue, at: now });
+        self.sent.iter_mut().for_each(|sent| sent.doubled = true);
+        self.sent.push(Sent {
+            by: queue,
+            at: now,
+            doubled: false,
+        });
         self.seen_by.clear();
     }
 
@@ -245,16 +257,17 @@ impl Owned {
     pub(crate) fn look(&mut self, stands: Option<&str>, queue: Queue, now: Time) -> Sight {
         self.earlier
             .retain(|earlier| now.since(earlier.until) < LINGER);
-        self.sent.retain(|sent| sent.is_under_way(queue, now));
+        if stands == Some(self.mark.value.as_str()) && !self.seen_by.contains(&queue) {
+            self.seen_by.push(queue);
+        }
+        let seen = self.seen_by.contains(&queue);
+        self.sent.retain(|sent| sent.is_under_way(queue, seen, now));
         let is_ours = |value: &&str| {
             *value == self.mark.value
                 || self.shown.as_deref() == Some(*value)
                 || self.earlier.iter().any(|earlier| earlier.value == *value)
         };
         if let Some(value) = stands.filter(is_ours) {
-            if value == self.mark.value && !self.seen_by.contains(&queue) {
-                self.seen_by.push(queue);
-            }
             self.shown = Some(value.to_owned());
             return Sight::Ours;
         }

@@ -285,3 +285,22 @@ fn a_ledger_of_the_former_version_is_read_and_what_it_holds_is_removed() {
         story.calm();
     }
 }
+
+#[test]
+fn a_cordon_of_someone_else_stays_when_only_the_recovery_has_seen_ours_and_its_removal() {
+    let mut story = story();
+    story.metric(HOT, "n1", 2.0);
+    story.run(Evaluation);
+    for _ in 0..20 {
+        story.run(Recovery);
+    }
+    story.metric(HOT, "n1", 0.0);
+    story.run(Recovery);
+    story.run(Recovery);
+    story.node("n1").cordoned = true;
+    for _ in 0..30 {
+        assert!(story.run(Recovery).changes.is_empty());
+    }
+    assert_eq!(story.marks(), ["n1 l=theirs cordoned"]);
+    assert!(story.history.ledgers.is_empty());
+}

@@ -33,11 +33,11 @@ pub(super) fn alone(scenario: &Scenario, rounds: usize) -> Played {
 pub(super) fn threads(scenario: &Scenario, rounds: usize) -> Played {
     let folder = tempfile::tempdir().unwrap();
     let stage = Stage::new(scenario, folder.path(), rounds, 77);
-    let (begin, end) = (Barrier::new(4), Barrier::new(4));
-    let hook = |hook: Hook| {
+    let (start, end) = (Barrier::new(4), Barrier::new(4));
+    let play = |hook: Hook| {
         let mut last = 0;
         for round in 0..rounds + CALM {
-            begin.wait();
+            start.wait();
             let begun = stage.begin(hook, &mut last);
             if let Some(decided) = stage.decide(begun, &|| {}) {
                 stage.arrive_in_turn(&decided, round);
@@ -49,12 +49,12 @@ pub(super) fn threads(scenario: &Scenario, rounds: usize) -> Played {
         }
     };
     let sent = std::thread::scope(|threads| {
-        threads.spawn(|| hook(Hook::Controller));
-        threads.spawn(|| hook(Hook::RecoveryManager));
+        threads.spawn(|| play(Hook::Controller));
+        threads.spawn(|| play(Hook::RecoveryManager));
         let delivery = threads.spawn(|| {
             let mut sent = Vec::new();
             for _ in 0..rounds + CALM {
-                begin.wait();
+                start.wait();
                 sent.extend(stage.deliver());
                 end.wait();
                 if stage.has_failed() {
@@ -65,7 +65,7 @@ pub(super) fn threads(scenario: &Scenario, rounds: usize) -> Played {
         });
         for round in 0..rounds + CALM {
             stage.advance(round, true);
-            begin.wait();
+            start.wait();
             end.wait();
             if stage.has_failed() {
                 break;

@@ -85,19 +85,20 @@ fn check_alerts(api: &Api, sent: &[i64]) {
 
 fn check_end(api: &Api) {
     for (name, kept) in &api.world.nodes {
-        let marks = apply::marks(&kept.object);
-        if marks != ["taint other=theirs:NoSchedule", "label l=theirs"] {
-            panic!("{name}: {marks:?} is left, after\n{}", api.told_of(name));
-        }
-    }
-    assert_eq!(api.late_writes, 0, "something is written for ever");
-    if !(1..=LIMIT).contains(&api.most_held) {
-        panic!(
-            "{} nodes were held, after\n{}",
-            api.most_held,
-            api.told_of("n-")
+        assert_eq!(
+            apply::marks(&kept.object),
+            ["taint other=theirs:NoSchedule", "label l=theirs"],
+            "{name}, after\n{}",
+            api.told_of(name)
         );
     }
+    assert_eq!(api.late_writes, 0, "something is written for ever");
+    assert!(
+        (1..=LIMIT).contains(&api.most_held),
+        "{} nodes were held, after\n{}",
+        api.most_held,
+        api.told_of("n-")
+    );
 }
 
 #[expect(
