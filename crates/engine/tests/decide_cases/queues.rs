@@ -304,3 +304,56 @@ fn a_cordon_of_someone_else_stays_when_only_the_recovery_has_seen_ours_and_its_r
     assert_eq!(story.marks(), ["n1 l=theirs cordoned"]);
     assert!(story.history.ledgers.is_empty());
 }
+
+#[test]
+fn a_cordon_of_someone_else_before_our_removal_was_seen_is_lifted_once_and_then_stays() {
+    for seen in [Evaluation, Recovery] {
+        let mut story = held();
+        story.metric(HOT, "n1", 0.0);
+        story.run(Evaluation);
+        story.node("n1").cordoned = true;
+        story.run(seen);
+        assert!(
+            !story.node("n1").cordoned,
+            "it looks as if the removal was lost"
+        );
+        story.run(seen);
+        story.node("n1").cordoned = true;
+        for _ in 0..20 {
+            story.run(Evaluation);
+            story.run(Recovery);
+        }
+        assert!(story.node("n1").cordoned);
+    }
+}
+
+#[test]
+fn a_cordon_that_someone_took_away_is_not_lifted_at_recovery() {
+    // Whoever sets it just now, as the write of the recovery arrives, means it.
+    let mut story = held();
+    story.node("n1").cordoned = false;
+    story.metric(HOT, "n1", 0.0);
+    let plan = story.sees(Evaluation, &story.cluster.clone());
+    story.node("n1").cordoned = true;
+    story.arrive(&plan);
+    story.run(Evaluation);
+    assert_eq!(story.marks(), ["n1 l=theirs cordoned"]);
+}
+
+#[test]
+fn a_cordon_of_someone_else_is_lifted_while_one_of_ours_may_still_come_and_not_after() {
+    let mut story = held();
+    story.node("n1").cordoned = false;
+    story.run(Recovery);
+    story.metric(HOT, "n1", 0.0);
+    story.run(Evaluation);
+    story.run(Evaluation);
+    for seconds in (0..120).step_by(10) {
+        story.node("n1").cordoned = true;
+        story.run(Evaluation);
+        let lifted = !story.node("n1").cordoned;
+        assert!(!lifted || seconds < 60, "after {seconds} s");
+        story.run(Evaluation);
+    }
+    assert!(story.node("n1").cordoned);
+}

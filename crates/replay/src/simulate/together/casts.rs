@@ -17,15 +17,15 @@ pub(super) type Played = (Api, Vec<i64>);
 pub(super) fn alone(scenario: &Scenario, rounds: usize) -> Played {
     let folder = tempfile::tempdir().unwrap();
     let stage = Stage::new(scenario, folder.path(), rounds, 0);
-    let mut last = 0;
+    let (mut last, mut sent) = (0, Vec::new());
     for round in 0..rounds + CALM {
         stage.advance(round, false);
         let begun = stage.begin(Hook::Controller, &mut last);
         if let Some(decided) = stage.decide(begun, &|| {}) {
             stage.arrive(&decided, round);
         }
+        sent.extend(stage.deliver());
     }
-    let sent = stage.deliver();
     (stage.end(), sent)
 }
 
