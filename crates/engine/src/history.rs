@@ -14,8 +14,8 @@ use crate::rule::{DrainAction, EvictAction, Severity, TaintEffect};
 use crate::time::Time;
 use crate::timers::Timers;
 
-pub use ledger::{Earlier, Ledger, Owned};
-pub(crate) use ledger::{LINGER, Sight};
+pub(crate) use ledger::Sight;
+pub use ledger::{Earlier, Ledger, Owned, Queue, Removed, Sent};
 
 /// Everything remembered, by rule and by node.
 #[derive(Clone, Debug, Default, PartialEq)]

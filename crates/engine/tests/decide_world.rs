@@ -26,6 +26,8 @@ mod mutes;
 mod nodes;
 #[path = "decide_cases/properties.rs"]
 mod properties;
+#[path = "decide_cases/queues.rs"]
+mod queues;
 #[path = "decide_cases/selectors.rs"]
 mod selectors;
 #[path = "decide_cases/statuses.rs"]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ng_engine::history::RuleSummary;
+use ng_engine::history::{Queue, RuleSummary};
 use ng_engine::rule::Rule;
 use ng_engine::spec::{ObjectMeta, RuleObject};
 use ng_engine::status;
@@ -20,6 +20,16 @@ pub enum Scope {
     Everything,
     /// Rules that hold nodes. Pods are evicted by one process only, so not in this scope.
     Held,
+}
+
+impl Scope {
+    /// The queue of shell-operator in which hooks with this scope run.
+    pub(crate) fn queue(self) -> Queue {
+        match self {
+            Self::Everything => Queue::Evaluation,
+            Self::Held => Queue::Recovery,
+        }
+    }
 }
 
 /// The work of one run.

@@ -208,6 +208,7 @@ impl Round<'_> {
             history,
             &Inputs {
                 now: self.desk.now,
+                queue: self.desk.scope.queue(),
                 nodes: &self.nodes,
                 due: &due,
                 retired: &retired,

@@ -302,7 +302,7 @@ fn out_of_service(history: &History, world: &World<'_>) -> Bits {
         let holds = ledger.marks.iter().any(|owned| {
             owned.mark.key.is_disruptive()
                 && (owned.leaving.is_none()
-                    || owned.may_come()
+                    || owned.may_come(world.inputs.queue, world.inputs.now)
                     || super::marks::stands(nodes, node, &owned.mark.key).is_some())
         });
         if holds {

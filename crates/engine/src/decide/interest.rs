@@ -28,8 +28,14 @@ pub fn interest<'a>(rules: impl IntoIterator<Item = &'a Rule>, history: &'a Hist
         .values()
         .flat_map(|ledger| &ledger.marks)
         .map(|owned| &owned.mark);
-    for mark in wanted.chain(owned) {
-        keys.of_mark(&mark.key);
+    let removed = history
+        .ledgers
+        .values()
+        .flat_map(|ledger| &ledger.removed)
+        .map(|removed| &removed.key);
+    let present = wanted.chain(owned).map(|mark| &mark.key);
+    for key in present.chain(removed) {
+        keys.of_mark(key);
     }
     let list = |keys: BTreeSet<&str>| keys.into_iter().map(str::to_owned).collect();
     Interest {

@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Guard, History, LINGER, Ledger, Mark, MarkKey, Owned, Sight};
+use crate::history::{Guard, History, Ledger, Mark, MarkKey, Owned, Queue, Sight};
 use crate::node::Nodes;
 use crate::plan::{NodeChange, Plan};
 use crate::rule::Action;
 use crate::time::Time;
 
 use super::notices::metrics_of;
-use super::{Due, Facts, Place, Turn, World};
+use super::{Due, Facts, Inputs, Place, Turn, World};
 
 /// The marks that a rule's actions put on a node, with rendered values.
 pub(super) fn render(due: &Due<'_>, node: usize, world: &World<'_>) -> Vec<Mark> {
@@ -78,18 +78,21 @@ pub(crate) fn stands<'a>(nodes: &'a Nodes, node: usize, key: &MarkKey) -> Option
 
 /// What may land on a node that took the place of another one: labels and annotations are set whatever the UID, so a
 /// write that was under way reaches the new node. It is taken off again where it shows up.
-pub(super) fn follow(ledger: &mut Ledger, node: usize, nodes: &Nodes, now: Time) {
+pub(super) fn follow(ledger: &mut Ledger, node: usize, inputs: &Inputs<'_>) {
+    let (nodes, queue, now) = (inputs.nodes, inputs.queue, inputs.now);
     nodes.uid(node).clone_into(&mut ledger.uid);
     ledger.absent = None;
+    ledger.removed.clear();
     ledger.marks.retain_mut(|owned| {
         let value = Some(owned.mark.value.as_str());
         let here = stands(nodes, node, &owned.mark.key);
         if here != value {
             owned.previous = here.map(str::to_owned);
         }
-        let may_come = owned.may_come();
+        let may_come = owned.may_come(queue, now);
         owned.leaving = Some(now);
         owned.shown = None;
+        owned.seen_by.clear();
         match owned.mark.key {
             MarkKey::Label { .. } | MarkKey::Annotation { .. } => may_come,
             MarkKey::Taint { .. } | MarkKey::Cordon => false,
@@ -126,6 +129,7 @@ pub(super) fn reconcile(history: &mut History, world: &World<'_>, turn: &Turn, p
             nodes: world.inputs.nodes,
             node,
             now: world.inputs.now,
+            queue: world.inputs.queue,
             ledger: &mut ledger,
         };
         let given_up = given_up
@@ -133,7 +137,7 @@ pub(super) fn reconcile(history: &mut History, world: &World<'_>, turn: &Turn, p
             .map(Vec::as_slice)
             .unwrap_or_default();
         let change = balance.settle(&desired.remove(&name).unwrap_or_default(), given_up);
-        if !ledger.marks.is_empty() {
+        if !ledger.is_empty() {
             history.ledgers.insert(name, ledger);
         }
         plan.changes.extend(change);
@@ -198,10 +202,11 @@ fn desired(history: &History, world: &World<'_>) -> BTreeMap<String, Vec<Mark>> 
     desired
 }
 
-/// The removal of a mark as it stands: after a lost write that is an earlier value.
-fn as_shown(owned: &Owned) -> Owned {
+/// The removal of a mark as it stands: after a lost write that is an earlier value. What is not seen is removed as it
+/// was set last.
+fn as_shown(owned: &Owned, sight: Sight) -> Owned {
     let mut shown = owned.clone();
-    if let Some(value) = &owned.shown {
+    if let (Sight::Ours, Some(value)) = (sight, &owned.shown) {
         shown.mark.value.clone_from(value);
     }
     shown
@@ -212,18 +217,20 @@ struct Balance<'a> {
     nodes: &'a Nodes,
     node: usize,
     now: Time,
+    queue: Queue,
     ledger: &'a mut Ledger,
 }
 
 impl Balance<'_> {
     fn settle(&mut self, desired: &[Mark], given_up: &[&MarkKey]) -> Option<NodeChange> {
-        let (nodes, node, now) = (self.nodes, self.node, self.now);
+        let (nodes, node, now, queue) = (self.nodes, self.node, self.now, self.queue);
+        let stands = |key: &MarkKey| stands(nodes, node, key);
         // Looked at before new values are taken in: what stands is compared with what was wanted until now.
+        self.ledger.forget_removed(stands, (queue, now));
         let owned = self.ledger.marks.iter_mut();
         let sights: Vec<Sight> = owned
-            .map(|owned| owned.look(stands(nodes, node, &owned.mark.key), now))
+            .map(|owned| owned.look(stands(&owned.mark.key), queue, now))
             .collect();
-        let mut sights = sights.into_iter();
         let set: Vec<Mark> = desired
             .iter()
             .filter(|mark| self.lacks(mark))
@@ -234,36 +241,33 @@ impl Balance<'_> {
         let outdone =
             |key: &MarkKey| !wanted(key) && desired.iter().any(|mark| mark.key.rivals(key));
         let mut unset = Vec::new();
-        self.ledger.marks.retain_mut(|owned| {
-            let stands = stands(nodes, node, &owned.mark.key);
-            let sight = sights.next().unwrap_or(Sight::Unseen);
-            if wanted(&owned.mark.key) {
-                return true;
-            }
+        // Marks that were taken in just now have no sight; they are wanted.
+        let sights = sights.into_iter().chain(std::iter::repeat(Sight::Unseen));
+        for (mut owned, sight) in std::mem::take(&mut self.ledger.marks)
+            .into_iter()
+            .zip(sights)
+        {
+            let key = &owned.mark.key;
             let first = owned.leaving.is_none();
-            if given_up.contains(&&owned.mark.key) || outdone(&owned.mark.key) {
-                owned.leaving.get_or_insert(now);
-            }
-            let Some(since) = owned.leaving else {
-                // Left by a rule that does not remove it: ours for as long as nobody else touches it.
-                return sight == Sight::Ours;
+            let fate = if wanted(key) {
+                Fate::Stays
+            } else if given_up.contains(&key) || outdone(key) || !first {
+                let since = *owned.leaving.get_or_insert(now);
+                self.leave(&owned, sight, (since, first))
+            } else {
+                self.left_behind(sight)
             };
-            match sight {
-                // What it replaced was the same: it stays, and is theirs again.
-                Sight::Ours if owned.previous.as_deref() == stands => return false,
-                Sight::Ours => unset.push(as_shown(owned)),
-                Sight::Gone if !first => return false,
-                // The snapshot may be older than our write, or than the one another hook looked at; a value of someone
-                // else is no sign of that.
-                Sight::Gone | Sight::Unseen
-                    if first && (stands.is_none() || stands == owned.previous.as_deref()) =>
-                {
-                    unset.push(owned.clone());
+            match fate {
+                Fate::Stays => {}
+                Fate::Removed => unset.push(as_shown(&owned, sight)),
+                Fate::Theirs => continue,
+                Fate::Gone => {
+                    self.ledger.bury(owned, queue, now);
+                    continue;
                 }
-                Sight::Gone | Sight::Unseen => return now.since(since) < LINGER,
             }
-            true
-        });
+            self.ledger.marks.push(owned);
+        }
         (!set.is_empty() || !unset.is_empty()).then(|| NodeChange {
             node: self.nodes.name(self.node).to_owned(),
             uid: self.nodes.uid(self.node).to_owned(),
@@ -272,26 +276,69 @@ impl Balance<'_> {
         })
     }
 
+    /// A mark that has to go, since then; `first`: nothing was written for that yet.
+    fn leave(&self, owned: &Owned, sight: Sight, (since, first): (Time, bool)) -> Fate {
+        let stands = stands(self.nodes, self.node, &owned.mark.key);
+        let is_previous = owned.previous.as_deref() == stands;
+        let may_return = owned.may_return(since, self.queue, self.now);
+        match sight {
+            // What it replaced was the same: it stays, and is theirs again. A write of another value of ours may still
+            // come.
+            Sight::Ours if is_previous && may_return && !owned.earlier.is_empty() => Fate::Stays,
+            Sight::Ours if is_previous => Fate::Theirs,
+            Sight::Ours => Fate::Removed,
+            Sight::Gone => Fate::Gone,
+            // The snapshot may be older than our write, or than the one another hook looked at; a value of someone
+            // else is no sign of that.
+            Sight::Unseen if first && (stands.is_none() || is_previous) => Fate::Removed,
+            Sight::Unseen if may_return => Fate::Stays,
+            Sight::Unseen => Fate::Theirs,
+        }
+    }
+
+    /// A mark of a rule that does not remove it: ours for as long as nobody else touches it. A snapshot of the
+    /// recovery may be older than what the evaluation has seen, which decides that.
+    fn left_behind(&self, sight: Sight) -> Fate {
+        match (sight, self.queue) {
+            (Sight::Ours, _) | (Sight::Unseen, Queue::Recovery) => Fate::Stays,
+            (Sight::Gone, _) => Fate::Gone,
+            (Sight::Unseen, Queue::Evaluation) => Fate::Theirs,
+        }
+    }
+
     /// Whether a wanted mark has to be written; takes it into the ledger unless someone else set it so.
     fn lacks(&mut self, mark: &Mark) -> bool {
         let stands = stands(self.nodes, self.node, &mark.key);
-        let entry = self
-            .ledger
-            .marks
-            .iter_mut()
-            .find(|owned| owned.mark.key == mark.key);
         let lacks = stands != Some(mark.value.as_str());
-        match entry {
-            Some(owned) => {
-                owned.leaving = None;
-                owned.change(&mark.value, self.now);
+        let marks = &mut self.ledger.marks;
+        let known = marks.iter().position(|owned| owned.mark.key == mark.key);
+        if let Some(owned) = known.and_then(|known| marks.get_mut(known)) {
+            owned.leaving = None;
+            owned.change(&mark.value, self.now);
+            if lacks {
+                owned.send(self.queue, self.now);
             }
-            None if lacks => {
-                let previous = stands.map(str::to_owned);
-                self.ledger.marks.push(Owned::new(mark.clone(), previous));
-            }
-            None => {}
+        } else if lacks {
+            let previous = self.ledger.previous(&mark.key, stands, self.queue);
+            let mut owned = Owned::new(mark.clone(), previous);
+            owned.send(self.queue, self.now);
+            self.ledger
+                .removed
+                .retain(|removed| removed.key != mark.key);
+            self.ledger.marks.push(owned);
         }
         lacks
     }
+}
+
+/// What becomes of an entry.
+enum Fate {
+    /// It is kept.
+    Stays,
+    /// The mark is taken away; the entry is kept until that is seen.
+    Removed,
+    /// The mark is gone; for a while an older snapshot may show it.
+    Gone,
+    /// Whatever stands there is not ours.
+    Theirs,
 }

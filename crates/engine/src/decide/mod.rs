@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
-use crate::history::{FORGET_AFTER, History, MarkKey, NodeRecord};
+use crate::history::{FORGET_AFTER, History, MarkKey, NodeRecord, Queue};
 use crate::node::Nodes;
 use crate::plan::{AlertKind, Decision, Happening, Input, Plan};
 use crate::reading::Column;
@@ -36,6 +36,8 @@ pub(crate) use marks::stands;
 pub struct Inputs<'a> {
     /// The time of this evaluation.
     pub now: Time,
+    /// The queue of shell-operator that this evaluation is in.
+    pub queue: Queue,
     /// Every node of the cluster. An empty table means that nothing is known: nothing is decided or forgotten.
     pub nodes: &'a Nodes,
     /// Rules to evaluate now.
@@ -246,8 +248,8 @@ fn forget(history: &mut History, world: &World<'_>, plan: &mut Plan) {
     history.ledgers.retain(|name, ledger| {
         let presence = same(name, &ledger.uid);
         if let (Presence::Replaced, Some(node)) = (&presence, world.positions.get(name.as_str())) {
-            marks::follow(ledger, *node, nodes, now);
-            return !ledger.marks.is_empty();
+            marks::follow(ledger, *node, world.inputs);
+            return !ledger.is_empty();
         }
         presence.keeps(&mut ledger.absent, now)
     });

@@ -123,7 +123,7 @@ pub fn learn(history: &mut History, late: &[(&str, RuleStatus)], nodes: &Nodes) 
                 };
                 learn_mark(ledger, Owned { leaving, ..found }, stands);
             }
-            if ledger.marks.is_empty() {
+            if ledger.is_empty() {
                 history.ledgers.remove(&detail.name);
             }
         }

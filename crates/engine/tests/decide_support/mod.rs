@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use ng_engine::decide::{Due, Facts, Inputs, Place, Render, Retired, Safety, decide, interest};
-use ng_engine::history::{History, NodeRecord, Phase};
+use ng_engine::history::{History, NodeRecord, Phase, Queue};
 use ng_engine::plan::{AlertKind, Happening, Plan};
 use ng_engine::reading::{Column, Origin, Reading, Unknown};
 use ng_engine::roster::Roster;
@@ -75,6 +75,8 @@ impl Render for Values {
 #[derive(Clone, Debug)]
 pub(crate) struct Story {
     pub(crate) now: Time,
+    /// The queue that evaluates.
+    pub(crate) queue: Queue,
     pub(crate) history: History,
     pub(crate) cluster: Cluster,
     pub(crate) rules: BTreeMap<String, Written>,
@@ -102,6 +104,7 @@ impl Story {
         }
         Self {
             now: START,
+            queue: Queue::Evaluation,
             history: History::default(),
             cluster,
             rules: BTreeMap::new(),
@@ -229,6 +232,7 @@ impl Story {
             &mut history,
             &Inputs {
                 now: self.now,
+                queue: self.queue,
                 nodes: &nodes,
                 due: &due,
                 retired: &retired,
