@@ -150,7 +150,7 @@ impl Watch {
             ledgers: &self.ledgers,
         };
         let (plan, memory) = check(&facts, self.memory.clone(), &self.settings);
-        self.remember(memory);
+        self.remember(&memory);
         plan
     }
 
@@ -180,7 +180,7 @@ impl Watch {
     }
 
     /// Through the rows of the state and back: what is kept there is all there is.
-    fn remember(&mut self, memory: Memory) {
+    fn remember(&mut self, memory: &Memory) {
         let mut rows: BTreeMap<String, String> = BTreeMap::new();
         for (key, body) in memory.changed_rows(&Memory::default()) {
             rows.insert(key, body.unwrap());
@@ -188,7 +188,7 @@ impl Watch {
         let rows = rows.iter().map(|(key, body)| (key.as_str(), body.as_str()));
         let (read, lost) = Memory::of_rows(rows);
         assert_eq!(lost, Vec::<String>::new());
-        assert_eq!(read, memory);
+        assert_eq!(read, *memory);
         self.memory = read;
     }
 
@@ -220,7 +220,7 @@ impl Watch {
             &self.settings,
             self.now,
         );
-        self.remember(memory);
+        self.remember(&memory);
         plan
     }
 }

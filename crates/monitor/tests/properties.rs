@@ -1,7 +1,5 @@
 //! What holds for any readings.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -27,22 +27,24 @@ const HOOKS: [(&str, &str); 4] = [
 ];
 
 /// A check comes every fifteen seconds, a delivery every five.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 const SECRET: &str = "SEC-of-the-robot";
+
+/// What each robot accepted, and why it refused the rest.
+type Heard = BTreeMap<&'static str, Vec<Result<String, String>>>;
 
 /// Three chat robots on loopback; they end with the test's process.
 struct Robots {
     address: String,
-    /// What each accepted, and what it refused.
-    heard: Arc<Mutex<BTreeMap<&'static str, Vec<Result<String, String>>>>>,
+    heard: Arc<Mutex<Heard>>,
 }
 
 impl Robots {
     fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?.to_string();
-        let heard = Arc::<Mutex<BTreeMap<_, _>>>::default();
+        let heard = Arc::<Mutex<Heard>>::default();
         let kept = Arc::clone(&heard);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
