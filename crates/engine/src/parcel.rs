@@ -436,9 +436,9 @@ mod tests {
         ];
         let mut alerts = vec![alert("", 0.5)];
         for (change, number) in changes.iter().zip(0..) {
-            let mut changed = alert(&format!("changed-{number}"), 2.5 + f64::from(number));
-            change(&mut changed);
-            alerts.extend([changed, alert(&format!("node-{number}"), f64::MAX)]);
+            let mut other = alert(&format!("changed-{number}"), 2.5 + f64::from(number));
+            change(&mut other);
+            alerts.extend([other, alert(&format!("node-{number}"), f64::MAX)]);
         }
         let packed = Packed::of(&alerts);
         assert_eq!(unpacked(&packed), alerts);

@@ -34,8 +34,8 @@ pub use counter::Counter;
 pub use error::StateError;
 pub use open::{Notice, Opened};
 pub use outbox::{
-    Claim, Delivery, DeliveryState, Facts, FreshAlert, Keep, OpenAlert, OpenDelivery, OutboxCounts,
-    OutboxFilter, QueuedAlert, Settlement, Tally,
+    Claim, Delivery, DeliveryState, Facts, FreshAlert, Keep, Loaded, OpenDelivery, OpenParcel,
+    OutboxCounts, OutboxFilter, QueuedAlert, Settlement, Tally,
 };
 pub use rules::Glance;
 pub use store::Store;

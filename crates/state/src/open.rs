@@ -98,11 +98,15 @@ fn inspect(place: &Place) -> Result<Option<(Connection, Option<Notice>)>, StateE
     }
     match schema::version(&connection).map_err(attempt())? {
         0 => Ok(None),
-        1..=schema::VERSION => {
+        found @ 1..=schema::VERSION => {
+            if found < schema::VERSION {
+                schema::upgrade(&connection)
+                    .map_err(StateError::database("bring the state up to date", place))?;
+            }
             let notice = notice(&connection, place)?;
             Ok(Some((connection, notice)))
         }
-        found @ 2..=schema::LATEST_THINKABLE => Err(StateError::Newer {
+        found @ LATER..=schema::LATEST_THINKABLE => Err(StateError::Newer {
             path: place.database(),
             found,
             known: schema::VERSION,
@@ -115,6 +119,9 @@ fn inspect(place: &Place) -> Result<Option<(Connection, Option<Notice>)>, StateE
         ))),
     }
 }
+
+/// The least version that we do not know.
+const LATER: i64 = schema::VERSION + 1;
 
 fn connect(place: &Place) -> Result<Connection, StateError> {
     let attempt = || StateError::database("open the state", place);
