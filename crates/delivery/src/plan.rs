@@ -3,7 +3,7 @@
 //! Alerts of one topic go into one message. Per node and rule the order of queueing is kept: an alert never passes one
 //! that still waits, whatever it waits for. A message that was tried before is tried again as it was.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::mem::discriminant;
 use std::time::Duration;
@@ -11,11 +11,12 @@ use std::time::Duration;
 use ng_engine::plan::AlertKind;
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
+use rustc_hash::FxBuildHasher;
 
 /// More messages than this are never made of the alerts of one topic that wait together.
 pub const MOST_MESSAGES: usize = 3;
 /// The most alerts in one message, whatever is configured: so much is held in memory at a time.
-pub const MOST_IN_ONE: usize = 1000;
+pub const MOST_IN_ONE: usize = ng_engine::parcel::MOST;
 
 /// What the alerts of one message have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,24 +42,17 @@ impl Hash for Topic {
     }
 }
 
-/// What of an alert decides when and with which others it goes out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
+/// An alert that is not yet told on the channel: what decides when and with which others it goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting<'a> {
     /// Its id; a smaller one was queued before.
     pub id: i64,
     /// When it was queued.
     pub queued: Time,
     /// What it is about.
-    pub topic: Topic,
+    pub topic: &'a Topic,
     /// Name of the node.
-    pub node: String,
-}
-
-/// An alert that is not yet told on the channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waiting<'a> {
-    /// The alert.
-    pub header: &'a Header,
+    pub node: &'a str,
     /// Attempts so far.
     pub attempts: u32,
     /// Not to be tried before.
@@ -89,41 +83,45 @@ pub struct Batch {
     pub attempts: u32,
 }
 
-/// A node under a rule.
-type Subject<'a> = (&'a str, &'a str);
+/// A node under a rule, by number.
+type Subject = usize;
+
+/// A waiting alert and its subject.
+type Member<'a> = (Subject, &'a Waiting<'a>);
 
 /// Alerts of one topic, or of one message that was tried before.
 struct Group<'a> {
     /// The message that was tried before.
     retried: Option<i64>,
     busy: bool,
-    members: Vec<Waiting<'a>>,
+    members: Vec<Member<'a>>,
 }
 
 /// The messages to send now on one channel, in the order of sending. Takes everything that waits for the channel, in
 /// the order of ids. A message may only be sent when those before it were.
 pub fn plan(waiting: &[Waiting<'_>], grouping: &Grouping, now: Time) -> Vec<Batch> {
-    let mut blocked = HashSet::new();
-    let mut ranks: HashMap<Subject<'_>, u32> = HashMap::new();
+    let subjects = subjects(waiting);
+    let mut blocked = vec![false; waiting.len()];
+    let mut ranks = vec![0; waiting.len()];
     let mut batches = Vec::new();
-    for mut group in groups(waiting) {
-        group
-            .members
-            .retain(|member| !blocked.contains(&subject(member)));
+    for mut group in groups(waiting, &subjects) {
+        group.members.retain(|(subject, _)| !blocked[*subject]);
         let size = group.chunk_size(grouping);
         for chunk in group.members.chunks(size) {
             if !group.is_ready(chunk, size, grouping, now) {
-                blocked.extend(chunk.iter().map(subject));
+                for (subject, _) in chunk {
+                    blocked[*subject] = true;
+                }
                 continue;
             }
             let Some(batch) = batch(&group, chunk) else {
                 continue;
             };
-            let earlier = chunk
-                .iter()
-                .filter_map(|member| ranks.get(&subject(member)));
-            let rank = earlier.copied().fold(batch.attempts, u32::max);
-            ranks.extend(chunk.iter().map(|member| (subject(member), rank)));
+            let earlier = chunk.iter().map(|(subject, _)| ranks[*subject]);
+            let rank = earlier.fold(batch.attempts, u32::max);
+            for (subject, _) in chunk {
+                ranks[*subject] = rank;
+            }
             batches.push((rank, batch));
         }
     }
@@ -133,34 +131,42 @@ pub fn plan(waiting: &[Waiting<'_>], grouping: &Grouping, now: Time) -> Vec<Batc
     batches.into_iter().map(|(_, batch)| batch).collect()
 }
 
-fn subject<'a>(waiting: &Waiting<'a>) -> Subject<'a> {
-    (&waiting.header.topic.rule, &waiting.header.node)
+/// The subject of each alert, numbered from 0: names are compared once.
+fn subjects(waiting: &[Waiting<'_>]) -> Vec<Subject> {
+    let mut numbers: HashMap<(&str, &str), Subject, FxBuildHasher> = HashMap::default();
+    numbers.reserve(waiting.len());
+    waiting
+        .iter()
+        .map(|waiting| {
+            let count = numbers.len();
+            let subject = (waiting.topic.rule.as_str(), waiting.node);
+            *numbers.entry(subject).or_insert(count)
+        })
+        .collect()
 }
 
-fn batch(group: &Group<'_>, chunk: &[Waiting<'_>]) -> Option<Batch> {
-    let first = chunk.first()?;
+fn batch(group: &Group<'_>, chunk: &[Member<'_>]) -> Option<Batch> {
+    let (_, first) = chunk.first()?;
     Some(Batch {
-        id: group.retried.unwrap_or(first.header.id),
-        alerts: chunk.iter().map(|member| member.header.id).collect(),
-        attempts: chunk.iter().map(|member| member.attempts).max()?,
+        id: group.retried.unwrap_or(first.id),
+        alerts: chunk.iter().map(|(_, member)| member.id).collect(),
+        attempts: chunk.iter().map(|(_, member)| member.attempts).max()?,
     })
 }
 
 /// Groups such that all alerts of a subject are in groups one after another: nobody joins a group that lies before one
 /// in which the subject already is.
-fn groups<'a>(waiting: &[Waiting<'a>]) -> Vec<Group<'a>> {
+fn groups<'a>(waiting: &'a [Waiting<'a>], subjects: &[Subject]) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
-    let mut newest: HashMap<(&Topic, bool), usize> = HashMap::new();
+    let mut newest: Newest<'a> = Newest::default();
     let mut retried: HashMap<i64, usize> = HashMap::new();
-    let mut last: HashMap<Subject<'a>, usize> = HashMap::new();
-    for member in waiting {
-        let passed = last.get(&subject(member)).copied();
-        let key = (&member.header.topic, member.busy);
+    let mut last: Vec<Option<usize>> = vec![None; waiting.len()];
+    for (subject, member) in subjects.iter().copied().zip(waiting) {
+        let passed = last[subject];
         let found = match member.batch {
             Some(batch) => retried.get(&batch).copied(),
             None => newest
-                .get(&key)
-                .copied()
+                .get(member)
                 .filter(|place| passed.is_none_or(|passed| passed < *place)),
         };
         let place = found.unwrap_or(groups.len());
@@ -171,18 +177,44 @@ fn groups<'a>(waiting: &[Waiting<'a>]) -> Vec<Group<'a>> {
                 members: Vec::new(),
             });
             match member.batch {
-                Some(batch) => retried.insert(batch, place),
-                None => newest.insert(key, place),
-            };
+                Some(batch) => {
+                    retried.insert(batch, place);
+                }
+                None => newest.set(member, place),
+            }
         }
         groups[place].busy |= member.busy;
-        groups[place].members.push(*member);
-        last.insert(
-            subject(member),
-            passed.map_or(place, |passed| passed.max(place)),
-        );
+        groups[place].members.push((subject, member));
+        last[subject] = Some(passed.map_or(place, |passed| passed.max(place)));
     }
     groups
+}
+
+/// The newest group of each topic.
+#[derive(Default)]
+struct Newest<'a> {
+    by_topic: HashMap<(&'a Topic, bool), usize>,
+    /// The one that was asked for last: neighbours have their topic in common.
+    last: Option<(&'a Topic, bool, usize)>,
+}
+
+impl<'a> Newest<'a> {
+    fn get(&mut self, member: &Waiting<'a>) -> Option<usize> {
+        if let Some((topic, busy, place)) = self.last
+            && std::ptr::eq(topic, member.topic)
+            && busy == member.busy
+        {
+            return Some(place);
+        }
+        let place = *self.by_topic.get(&(member.topic, member.busy))?;
+        self.last = Some((member.topic, member.busy, place));
+        Some(place)
+    }
+
+    fn set(&mut self, member: &Waiting<'a>, place: usize) {
+        self.by_topic.insert((member.topic, member.busy), place);
+        self.last = Some((member.topic, member.busy, place));
+    }
 }
 
 impl Group<'_> {
@@ -198,19 +230,19 @@ impl Group<'_> {
         }
     }
 
-    fn is_ready(&self, chunk: &[Waiting<'_>], size: usize, grouping: &Grouping, now: Time) -> bool {
-        let oldest = chunk.iter().map(|member| member.header.queued).min();
-        let (Some(first), Some(oldest)) = (chunk.first(), oldest) else {
+    fn is_ready(&self, chunk: &[Member<'_>], size: usize, grouping: &Grouping, now: Time) -> bool {
+        let oldest = chunk.iter().map(|(_, member)| member.queued).min();
+        let (Some((_, first)), Some(oldest)) = (chunk.first(), oldest) else {
             return false;
         };
-        if self.busy || chunk.iter().any(|member| member.next_attempt > now) {
+        if self.busy || chunk.iter().any(|(_, member)| member.next_attempt > now) {
             return false;
         }
         let is_flood = self.members.len() > grouping.batch_size.saturating_mul(MOST_MESSAGES);
         self.retried.is_some()
             || is_flood
             || chunk.len() == size
-            || first.header.topic.severity == Severity::Critical
+            || first.topic.severity == Severity::Critical
             || now.since(oldest) >= grouping.batch_timeout
             // Queued in the future: the clock was set back, and waiting for it could take for ever.
             || oldest.since(now) > grouping.batch_timeout
@@ -231,41 +263,37 @@ mod tests {
 
     /// An alert in a few letters: `t`rigger, re`p`eat or `r`ecovery of a node; `!` critical, `?` just queued, `+n`
     /// attempts in message 7, `-` not due yet, `*` busy.
-    fn header(id: i64, text: &str) -> (Header, Waiting<'static>) {
+    fn waiting(id: i64, text: &'static str) -> Waiting<'static> {
         let has = |sign: char| text.contains(sign);
-        let mut letters = text.chars();
-        let kind = match letters.next().unwrap() {
-            't' => AlertKind::Trigger,
-            'p' => AlertKind::Repeat,
+        let kind = match &text[..1] {
+            "t" => AlertKind::Trigger,
+            "p" => AlertKind::Repeat,
             _ => AlertKind::Recovery,
         };
-        let header = Header {
+        let topic = Topic {
+            rule: "load".to_owned(),
+            kind,
+            severity: if has('!') {
+                Severity::Critical
+            } else {
+                Severity::Warning
+            },
+            template: String::new(),
+            dry_run: false,
+            flapping: false,
+        };
+        let attempts = text
+            .split_once('+')
+            .map_or(0, |(_, rest)| rest[..1].parse().unwrap());
+        Waiting {
             id,
             queued: if has('?') {
                 NOW
             } else {
                 NOW.minus(Duration::from_secs(30))
             },
-            topic: Topic {
-                rule: "load".to_owned(),
-                kind,
-                severity: if has('!') {
-                    Severity::Critical
-                } else {
-                    Severity::Warning
-                },
-                template: String::new(),
-                dry_run: false,
-                flapping: false,
-            },
-            node: letters.next().unwrap().to_string(),
-        };
-        let leaked: &'static Header = Box::leak(Box::new(header.clone()));
-        let attempts = text
-            .split_once('+')
-            .map_or(0, |(_, rest)| rest[..1].parse().unwrap());
-        let waiting = Waiting {
-            header: leaked,
+            topic: Box::leak(Box::new(topic)),
+            node: &text[1..2],
             attempts,
             next_attempt: if has('-') {
                 NOW.plus(Duration::from_secs(1))
@@ -274,15 +302,14 @@ mod tests {
             },
             batch: (attempts > 0).then_some(7),
             busy: has('*'),
-        };
-        (header, waiting)
+        }
     }
 
-    fn planned(texts: &str, grouping: &Grouping) -> String {
+    fn planned(texts: &'static str, grouping: &Grouping) -> String {
         let waiting: Vec<Waiting<'static>> = texts
             .split_whitespace()
             .zip(1..)
-            .map(|(text, id)| header(id, text).1)
+            .map(|(text, id)| waiting(id, text))
             .collect();
         let batches = plan(&waiting, grouping, NOW);
         let shown = batches.iter().map(|batch| {
@@ -359,20 +386,13 @@ mod tests {
                 batch_size,
                 ..GROUPING
             };
-            let headers: Vec<Header> = (0..1000)
-                .map(|id| Header {
-                    node: format!("node-{id}"),
-                    ..header(id, "ta").0
-                })
-                .collect();
-            let waiting: Vec<Waiting<'_>> = headers
+            let names: Vec<String> = (0..1000).map(|id| format!("node-{id}")).collect();
+            let waiting: Vec<Waiting<'_>> = names
                 .iter()
-                .map(|header| Waiting {
-                    header,
-                    attempts: 0,
-                    next_attempt: NOW,
-                    batch: None,
-                    busy: false,
+                .zip(0..)
+                .map(|(node, id)| Waiting {
+                    node,
+                    ..waiting(id, "ta")
                 })
                 .collect();
             let batches = plan(&waiting, &grouping, NOW);
@@ -397,7 +417,7 @@ mod tests {
                 .iter()
                 .zip(1..)
                 .map(|(text, id)| {
-                    let mut waiting = header(id, text).1;
+                    let mut waiting = waiting(id, text.clone().leak());
                     // One message of its own for each that was tried.
                     waiting.batch = waiting.batch.map(|_| id);
                     waiting
@@ -409,8 +429,8 @@ mod tests {
             for node in ["a", "b", "c", "d"] {
                 let all: Vec<i64> = waiting
                     .iter()
-                    .filter(|waiting| waiting.header.node == node)
-                    .map(|waiting| waiting.header.id)
+                    .filter(|waiting| waiting.node == node)
+                    .map(|waiting| waiting.id)
                     .collect();
                 let of_node: Vec<i64> =
                     sent.iter().copied().filter(|id| all.contains(id)).collect();

@@ -12,6 +12,7 @@ pub mod bits;
 pub mod decide;
 pub mod history;
 pub mod node;
+pub mod parcel;
 pub mod plan;
 pub mod reading;
 pub mod roster;

@@ -40,8 +40,14 @@ pub(crate) struct Request {
 impl Request {
     /// A request whose body is serialised here and nowhere else, so that a signature is over the bytes that are sent.
     pub(crate) fn json(url: &str, body: &impl Serialize) -> Self {
+        Self::json_of(url, body, 0)
+    }
+
+    /// The same of a body that becomes about so long.
+    pub(crate) fn json_of(url: &str, document: &impl Serialize, room: usize) -> Self {
         let (url, authorization) = without_login(url);
-        let body = serde_json::to_vec(body).expect("texts, numbers and lists are JSON");
+        let mut body = Vec::with_capacity(room);
+        serde_json::to_writer(&mut body, document).expect("texts, numbers and lists are JSON");
         let content_type = "application/json; charset=utf-8".to_owned();
         let mut headers = vec![("content-type".to_owned(), content_type)];
         headers.extend(authorization.map(|value| ("authorization".to_owned(), value)));
@@ -229,6 +235,9 @@ fn read(response: Response<ureq::Body>, now: Time) -> Answer {
 fn agent(roots: RootCerts) -> Agent {
     Agent::config_builder()
         .user_agent(USER_AGENT)
+        // Each is made and cleared for every connection: enough for what receivers answer, and for few writes.
+        .input_buffer_size(16 * 1024)
+        .output_buffer_size(64 * 1024)
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)

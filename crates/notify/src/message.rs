@@ -1,11 +1,12 @@
 //! One thing to tell on one or more channels.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ng_engine::history::Guard;
 use ng_engine::plan::{ActionNote, AlertKind, Input, Notice};
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
+use serde::{Serialize, Serializer};
 
 /// What is told of the nodes of one rule: words made from a template, and the facts they were made from.
 ///
@@ -66,15 +67,46 @@ pub struct NodeFacts {
     /// What holds disruptive actions back.
     pub guard: Option<Guard>,
     /// Known metrics by name.
-    pub metrics: BTreeMap<String, f64>,
+    pub metrics: Metrics,
     /// The conditions as they were seen.
     pub conditions: Vec<Input>,
-    /// What was done.
-    pub actions: Vec<ActionNote>,
+    /// What was done; most nodes of a message have it in common.
+    pub actions: Arc<[ActionNote]>,
     /// The largest pods, largest memory first; empty where no template asked for them.
     pub top_pods: Vec<TopPod>,
     /// The words that came with the alert, where no rule stands behind it.
     pub notice: Option<Notice>,
+}
+
+/// Known metrics in the order of their names, which most nodes of a message have in common.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metrics(Vec<(Arc<str>, f64)>);
+
+impl Metrics {
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().map(|(name, value)| (&**name, *value))
+    }
+
+    /// The value of a metric.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        let found = self.iter().find(|(other, _)| *other == name);
+        found.map(|(_, value)| value)
+    }
+}
+
+impl FromIterator<(Arc<str>, f64)> for Metrics {
+    fn from_iter<I: IntoIterator<Item = (Arc<str>, f64)>>(metrics: I) -> Self {
+        let mut metrics: Vec<_> = metrics.into_iter().collect();
+        metrics.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Self(metrics)
+    }
+}
+
+impl Serialize for Metrics {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
 }
 
 /// A pod and what it uses.

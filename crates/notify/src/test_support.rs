@@ -1,13 +1,11 @@
 //! Messages to test with.
 
-use std::collections::BTreeMap;
-
 use ng_engine::history::Guard;
 use ng_engine::plan::{ActionNote, AlertKind, Input, Seen, Verdict};
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 
-use crate::message::{Message, NodeFacts, TopPod};
+use crate::message::{Message, Metrics, NodeFacts, TopPod};
 
 /// 2026-01-02T03:04:05.678Z, and no whole second.
 pub(crate) const AT: Time = Time::from_millis(1_767_323_045_678);
@@ -20,7 +18,7 @@ pub(crate) fn node(name: &str) -> NodeFacts {
         since: Time::from_millis(AT.millis() - 240_678),
         repeats: 0,
         guard: None,
-        metrics: BTreeMap::from([("cpuLoadRatio".to_owned(), 1.75)]),
+        metrics: Metrics::from_iter([("cpuLoadRatio".into(), 1.75)]),
         conditions: vec![Input {
             test: "cpuLoadRatio > 1.5".to_owned(),
             seen: Seen::Value {
@@ -32,10 +30,11 @@ pub(crate) fn node(name: &str) -> NodeFacts {
             needed: 180_000,
             verdict: Verdict::Holds,
         }],
-        actions: vec![ActionNote {
+        actions: [ActionNote {
             kind: "taint".to_owned(),
             description: "taint nodeguardian.io/high-load=true:NoSchedule".to_owned(),
-        }],
+        }]
+        .into(),
         top_pods: Vec::new(),
         notice: None,
     }

@@ -22,7 +22,9 @@ pub(crate) const FORMAT: Format = Format {
     version: 1,
     // Several rows fit in a page, so that little of it stays empty.
     page_size: 8192,
-    tables: TABLES,
+    tables: &[TABLES],
+    // There is no earlier version.
+    upgrade: |_| Ok(()),
 };
 
 const TABLES: &str = "

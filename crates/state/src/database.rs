@@ -40,7 +40,9 @@ pub struct Format {
     /// Bytes of a page, a power of two.
     pub page_size: u32,
     /// Makes the tables; `note` is there without it.
-    pub tables: &'static str,
+    pub tables: &'static [&'static str],
+    /// Brings a database of an earlier version up to date, in one transaction; another process may have been faster.
+    pub upgrade: fn(&Connection) -> rusqlite::Result<()>,
 }
 
 /// Why there is nothing in a database yet.
@@ -123,7 +125,7 @@ impl Database {
         }
         let lock = place.lock_to_read()?;
         let connection = connect_to_read(&place)?;
-        Ok(is_finished(&connection, &place)?.then(|| Self {
+        Ok(version(&connection, &place)?.map(|_| Self {
             connection,
             _lock: lock,
             place,
@@ -214,22 +216,27 @@ fn inspect(place: &Place) -> Result<Option<(Connection, Option<Notice>)>, StateE
             .unwrap_or_else(|| std::io::ErrorKind::PermissionDenied.into());
         return Err(StateError::file("write", &place.database())(reason));
     }
-    if !is_finished(&connection, place)? {
-        return Ok(None);
+    match version(&connection, place)? {
+        None => return Ok(None),
+        Some(found) if found < place.format().version => {
+            (place.format().upgrade)(&connection)
+                .map_err(StateError::database("bring the database up to date", place))?;
+        }
+        Some(_) => {}
     }
     let notice = notice(&connection, place)?;
     Ok(Some((connection, notice)))
 }
 
-/// Whether the tables are there, of a version that we know.
-fn is_finished(connection: &Connection, place: &Place) -> Result<bool, StateError> {
+/// The version of the tables, one that we know; `None`: they are not there yet.
+fn version(connection: &Connection, place: &Place) -> Result<Option<i64>, StateError> {
     let known = place.format().version;
     let found = connection
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .map_err(StateError::database("open the database", place))?;
     match found {
-        0 => Ok(false),
-        found if (1..=known).contains(&found) => Ok(true),
+        0 => Ok(None),
+        found if (1..=known).contains(&found) => Ok(Some(found)),
         found if (1..=LATEST_THINKABLE).contains(&found) => Err(StateError::Newer {
             path: place.database(),
             found,
@@ -420,7 +427,9 @@ fn create(place: &Place, notice: &Notice) -> Result<(), StateError> {
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(attempt())?;
-    for statements in [NOTES, tables, &format!("PRAGMA user_version = {version}")] {
+    let mark = format!("PRAGMA user_version = {version}");
+    let statements = std::iter::once(&NOTES).chain(*tables).copied();
+    for statements in statements.chain([mark.as_str()]) {
         transaction.execute_batch(statements).map_err(attempt())?;
     }
     transaction

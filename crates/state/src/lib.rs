@@ -37,8 +37,8 @@ pub use database::{Database, Format, Notice};
 pub use error::StateError;
 pub use monitor::{Incident, Rows};
 pub use outbox::{
-    Claim, Delivery, DeliveryState, Facts, FreshAlert, Keep, OpenAlert, OpenDelivery, OutboxCounts,
-    OutboxFilter, QueuedAlert, Settlement, Tally,
+    Claim, Delivery, DeliveryState, Facts, FreshAlert, Keep, Loaded, OpenDelivery, OpenParcel,
+    OutboxCounts, OutboxFilter, QueuedAlert, Settlement, Tally,
 };
 pub use rules::{Glance, Glances};
 pub use store::{Opened, Store};

@@ -1,24 +1,39 @@
 //! The alert outbox: facts to be told, and how far each channel has got with them.
 //!
-//! An alert stands once, with one delivery for each of its channels; a channel that has succeeded is `done` whatever
-//! the others do. A delivery is `pending` until `next_attempt`, `held` while its node is flapping, `skipped` when it is
-//! settled without being sent, and `dead` when it is given up.
+//! Alerts that were queued together and differ in nodes and numbers only are one row, a parcel; each has an id of its
+//! own all the same, and the ids of a parcel are neighbours. A delivery is a range of them on its way to one channel,
+//! for as long as they share its fate: where one is dropped, held or told alone, the range is parted. So a thousand
+//! alerts of one rule cost what one does.
 //!
+//! A channel that has succeeded is `done` whatever the others do. A delivery is `pending` until `next_attempt`, `held`
+//! while its node is flapping, `skipped` when it is settled without being sent, and `dead` when it is given up.
+//!
+//! - `parcels`: alerts as they stand in the database; `ranges`: their ids; `names`: of their nodes
+//! - `memories`: what is remembered of nodes
 //! - `admission`: what becomes of a new alert; `sending`: who sends what; `upkeep`: what is kept, by hand and by age
 
 mod admission;
+mod memories;
+mod names;
+mod parcels;
+mod ranges;
 mod sending;
 mod upkeep;
 
-use ng_engine::plan::{Alert, AlertKind, Mute, Seen};
+use ng_engine::parcel::Parcel;
+use ng_engine::plan::Alert;
 use ng_engine::time::Time;
 use rusqlite::{Connection, Row, params};
+
+use ranges::Range;
 
 use crate::error::StateError;
 use crate::place::Place;
 
 pub use admission::FreshAlert;
-pub use sending::{Claim, Facts, OpenAlert, OpenDelivery, Settlement};
+pub use parcels::Loaded;
+pub(crate) use parcels::queue;
+pub use sending::{Claim, OpenDelivery, OpenParcel, Settlement};
 pub use upkeep::{Keep, Tally};
 
 /// How far a channel is with an alert.
@@ -82,6 +97,9 @@ pub struct Delivery {
     pub settled: Option<Time>,
 }
 
+/// The facts of an alert, or why they cannot be read.
+pub type Facts = Result<Alert, String>;
+
 /// An alert in the outbox.
 #[derive(Debug)]
 pub struct QueuedAlert {
@@ -133,99 +151,14 @@ pub struct OutboxCounts {
     pub oldest_pending: Option<Time>,
 }
 
-/// Puts alerts into the outbox; returns their ids.
-pub(crate) fn queue(
-    connection: &Connection,
-    place: &Place,
-    alerts: &[Alert],
-    now: Time,
-) -> Result<Vec<i64>, StateError> {
-    if alerts.is_empty() {
-        return Ok(Vec::new());
-    }
-    let attempt = || StateError::database("queue alerts", place);
-    let mut facts = connection
-        .prepare(
-            "INSERT INTO alert(queued, rule, node, kind, severity, template, dry_run, muted, body) \
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )
-        .map_err(attempt())?;
-    // A channel that is named twice is told once.
-    let mut delivery = connection
-        .prepare(
-            "INSERT OR IGNORE INTO delivery(alert, channel, state, attempts, next_attempt) \
-             VALUES(?1, ?2, 'pending', 0, ?3)",
-        )
-        .map_err(attempt())?;
-    let mut ids = Vec::with_capacity(alerts.len());
-    for alert in alerts {
-        let body = serde_json::to_string(&finite(alert.clone())).map_err(StateError::encode(
-            format!("the alert of {} on {}", alert.rule, alert.node),
-        ))?;
-        let row = params![
-            now.millis(),
-            alert.rule,
-            alert.node,
-            kind(alert.kind),
-            alert.severity.word(),
-            alert.template,
-            alert.dry_run,
-            alert.muted.as_ref().map(Mute::word),
-            body
-        ];
-        let id = facts.insert(row).map_err(attempt())?;
-        for channel in &alert.channels {
-            delivery
-                .execute(params![id, channel, now.millis()])
-                .map_err(attempt())?;
-        }
-        ids.push(id);
-    }
-    Ok(ids)
-}
-
-const fn kind(kind: AlertKind) -> &'static str {
-    match kind {
-        AlertKind::Trigger => "trigger",
-        AlertKind::Repeat => "repeat",
-        AlertKind::Recovery => "recovery",
-    }
-}
-
-/// The kind that [`kind`] wrote.
-fn read_kind(word: &str) -> AlertKind {
-    match word {
-        "recovery" => AlertKind::Recovery,
-        "repeat" => AlertKind::Repeat,
-        _ => AlertKind::Trigger,
-    }
-}
-
-/// JSON has no infinity: the largest number stands for it, so that the alert can be read again.
-fn finite(mut alert: Alert) -> Alert {
-    alert.metrics.retain(|_, value| !value.is_nan());
-    for value in alert.metrics.values_mut() {
-        *value = value.clamp(f64::MIN, f64::MAX);
-    }
-    for condition in &mut alert.conditions {
-        match &mut condition.seen {
-            Seen::Value { value, .. } if value.is_nan() => {
-                condition.seen = Seen::Unknown("not a number".to_owned());
-            }
-            Seen::Value { value, .. } => *value = value.clamp(f64::MIN, f64::MAX),
-            Seen::Status(_) | Seen::Unknown(_) => {}
-        }
-    }
-    alert
-}
-
 pub(crate) fn counts(connection: &Connection, place: &Place) -> Result<OutboxCounts, StateError> {
     connection
         .query_row(
-            "SELECT count(*) FILTER (WHERE state = 'pending'), count(*) FILTER (WHERE state = 'held'), \
-                    count(*) FILTER (WHERE state = 'dead'), \
-                    (SELECT queued FROM alert WHERE id = (SELECT min(alert) FROM delivery \
-                     WHERE state = 'pending' AND state NOT IN ('done', 'skipped'))) \
+            "SELECT coalesce(sum(last - first + 1) FILTER (WHERE state = 'pending'), 0), \
+                    coalesce(sum(last - first + 1) FILTER (WHERE state = 'held'), 0), \
+                    coalesce(sum(last - first + 1) FILTER (WHERE state = 'dead'), 0), \
+                    (SELECT queued FROM parcel WHERE first <= (SELECT min(first) FROM delivery \
+                     WHERE state = 'pending' AND state NOT IN ('done', 'skipped')) ORDER BY first DESC LIMIT 1) \
              FROM delivery WHERE state NOT IN ('done', 'skipped')",
             [],
             |row| {
@@ -249,56 +182,109 @@ pub(crate) fn list(
     let attempt = || StateError::database("read the outbox", place);
     let mut statement = connection
         .prepare(
-            "SELECT a.id, a.queued, a.rule, a.node, a.body, \
-                    d.channel, d.state, d.attempts, d.next_attempt, d.last_error, d.batch, d.settled \
-             FROM (SELECT * FROM alert \
-                   WHERE id > ?2 AND (?1 IS NULL OR id IN (SELECT alert FROM delivery WHERE state = ?1)) \
-                   ORDER BY id LIMIT ?3) a \
-             LEFT JOIN delivery d ON d.alert = a.id AND (?1 IS NULL OR d.state = ?1) \
-             ORDER BY a.id, d.channel",
+            "SELECT first, last, queued, rule, nodes, body, numbers FROM parcel \
+             WHERE last > ?1 ORDER BY first",
         )
         .map_err(attempt())?;
-    let state = filter.state.map(DeliveryState::word);
-    let mut rows = statement
-        .query(params![state, filter.after, filter.limit])
+    let mut deliveries = connection
+        .prepare(
+            "SELECT first, last, channel, state, attempts, next_attempt, last_error, batch, settled FROM delivery \
+             WHERE first BETWEEN ?1 AND ?2 AND last > ?3 AND (?4 IS NULL OR state = ?4) ORDER BY channel",
+        )
         .map_err(attempt())?;
-    let mut alerts: Vec<QueuedAlert> = Vec::new();
-    while let Some(row) = rows.next().map_err(attempt())? {
-        let id: i64 = row.get(0).map_err(attempt())?;
-        if alerts.last().is_none_or(|last| last.id != id) {
-            alerts.push(read_alert(row).map_err(attempt())?);
-        }
-        let delivery = read_delivery(row).map_err(attempt())?;
-        if let (Some(alert), Some(delivery)) = (alerts.last_mut(), delivery) {
-            alert.deliveries.push(delivery);
+    let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+    let state = filter.state.map(DeliveryState::word);
+    let mut alerts = Vec::new();
+    let mut rows = statement.query([filter.after]).map_err(attempt())?;
+    while alerts.len() < limit
+        && let Some(row) = rows.next().map_err(attempt())?
+    {
+        let range = read_range(row).map_err(attempt())?;
+        let wanted = params![range.first, range.last, filter.after, state];
+        let found = deliveries
+            .query_map(wanted, read_delivery)
+            .and_then(Iterator::collect)
+            .map_err(attempt())?;
+        if state.is_none() || !Vec::is_empty(&found) {
+            let parcel = Listed::read(row, range, found).map_err(attempt())?;
+            let of_parcel = parcel.alerts(filter);
+            alerts.extend(of_parcel.take(limit - alerts.len()));
         }
     }
     Ok(alerts)
 }
 
-fn read_alert(row: &Row<'_>) -> rusqlite::Result<QueuedAlert> {
-    Ok(QueuedAlert {
-        id: row.get(0)?,
-        queued: Time::from_millis(row.get(1)?),
-        rule: row.get(2)?,
-        node: row.get(3)?,
-        alert: serde_json::from_str(row.get_ref(4)?.as_str()?),
-        deliveries: Vec::new(),
+/// A parcel with its deliveries.
+struct Listed {
+    range: Range,
+    queued: Time,
+    rule: String,
+    nodes: String,
+    parcel: Result<Parcel, serde_json::Error>,
+    deliveries: Vec<(Range, Delivery)>,
+}
+
+impl Listed {
+    fn read(
+        row: &Row<'_>,
+        range: Range,
+        deliveries: Vec<(Range, Delivery)>,
+    ) -> rusqlite::Result<Self> {
+        Ok(Self {
+            range,
+            queued: Time::from_millis(row.get(2)?),
+            rule: row.get(3)?,
+            nodes: names::unpacked(row.get_ref(4)?.as_str()?),
+            parcel: parcels::read(row, 4),
+            deliveries,
+        })
+    }
+
+    /// One by one, as people see them.
+    fn alerts(&self, filter: OutboxFilter) -> impl Iterator<Item = QueuedAlert> {
+        let unknown = std::iter::repeat("");
+        let mut members = self.parcel.as_ref().ok().map(Parcel::members);
+        let nodes = self.nodes.split('\n').chain(unknown);
+        self.range.ids().zip(nodes).filter_map(move |(id, node)| {
+            let member = members.as_mut().and_then(Iterator::next);
+            let of_alert = self.deliveries.iter();
+            let of_alert = of_alert.filter(|(range, _)| range.ids().contains(&id));
+            let deliveries: Vec<Delivery> = of_alert.map(|(_, found)| found.clone()).collect();
+            let is_wanted = id > filter.after && (filter.state.is_none() || !deliveries.is_empty());
+            is_wanted.then(|| QueuedAlert {
+                id,
+                queued: self.queued,
+                rule: self.rule.clone(),
+                node: node.to_owned(),
+                alert: match (&self.parcel, member) {
+                    (Err(error), _) => Err(error.to_string()),
+                    (Ok(_), Some(member)) => Ok(member.alert()),
+                    (Ok(_), None) => Err("it is missing from its parcel".to_owned()),
+                },
+                deliveries,
+            })
+        })
+    }
+}
+
+/// From the first two columns.
+fn read_range(row: &Row<'_>) -> rusqlite::Result<Range> {
+    Ok(Range {
+        first: row.get(0)?,
+        last: row.get(1)?,
     })
 }
 
-fn read_delivery(row: &Row<'_>) -> rusqlite::Result<Option<Delivery>> {
-    let Some(channel) = row.get(5)? else {
-        return Ok(None);
-    };
-    Ok(Some(Delivery {
-        channel,
+fn read_delivery(row: &Row<'_>) -> rusqlite::Result<(Range, Delivery)> {
+    let delivery = Delivery {
+        channel: row.get(2)?,
         // An unknown word is of a later release; its delivery is not ours to send.
-        state: DeliveryState::from_word(row.get_ref(6)?.as_str()?).unwrap_or(DeliveryState::Dead),
-        attempts: row.get(7)?,
-        next_attempt: Time::from_millis(row.get(8)?),
-        last_error: row.get(9)?,
-        batch: row.get(10)?,
-        settled: row.get::<_, Option<i64>>(11)?.map(Time::from_millis),
-    }))
+        state: DeliveryState::from_word(row.get_ref(3)?.as_str()?).unwrap_or(DeliveryState::Dead),
+        attempts: row.get(4)?,
+        next_attempt: Time::from_millis(row.get(5)?),
+        last_error: row.get(6)?,
+        batch: row.get(7)?,
+        settled: row.get::<_, Option<i64>>(8)?.map(Time::from_millis),
+    };
+    Ok((read_range(row)?, delivery))
 }

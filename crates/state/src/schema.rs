@@ -8,9 +8,10 @@
 //! | `record` | a node under a rule, JSON | with transitions and jobs |
 //! | `ledger` | what was set on a node, JSON | with transitions |
 //! | `roster` | the numbers of all nodes; one row | with nodes |
-//! | `alert` | an alert, JSON, and what of it decides about its delivery; ids are never used twice | once, when it is admitted |
-//! | `delivery` | one alert on its way to one channel, and who is at it | with each attempt |
-//! | `memory` | how noisy a node is under a rule, and what people know of it | with alerts |
+//! | `parcel` | alerts with neighbouring ids that differ in nodes and numbers only: the first as JSON, the nodes, one a line, the numbers, and what decides about their delivery | never |
+//! | `admitted` | up to which id alerts are admitted, and the last that was given, for none is used twice; one row | with alerts |
+//! | `delivery` | alerts of one parcel on their way to one channel, from one id to another, and who is at it | with each attempt |
+//! | `memory` | how noisy neighbouring nodes are under a rule, and what people know of them | with alerts |
 //! | `receiver` | pause and rate limit of a receiver | with each attempt |
 //! | `tally` | deliveries since the state was made, by channel and result | with each attempt |
 //! | `template` | an `AlertTemplate` as it was last seen, JSON | with the templates |
@@ -19,15 +20,20 @@
 //!
 //! JSON is read back leniently, so a field may be added with a default; everything else is a new version.
 
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
 use crate::database::Format;
 
 /// The state's file, and what is in it; the notes are in every database.
 pub(crate) const FORMAT: Format = Format {
     name: "state",
-    version: 1,
+    version: VERSION,
     page_size: 4096,
-    tables: TABLES,
+    tables: &[TABLES, OUTBOX],
+    upgrade,
 };
+
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE rule(
@@ -42,25 +48,7 @@ CREATE TABLE timers(rule TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE record(rule TEXT, node TEXT, body TEXT NOT NULL, PRIMARY KEY(rule, node)) WITHOUT ROWID;
 CREATE TABLE ledger(node TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE roster(id INTEGER PRIMARY KEY CHECK(id = 1), body BLOB NOT NULL);
-CREATE TABLE alert(
-    id INTEGER PRIMARY KEY AUTOINCREMENT, queued INTEGER NOT NULL, rule TEXT NOT NULL, node TEXT NOT NULL,
-    kind TEXT NOT NULL, severity TEXT NOT NULL, template TEXT NOT NULL, dry_run INTEGER NOT NULL, muted TEXT,
-    body TEXT NOT NULL
-);
-CREATE TABLE admitted(id INTEGER PRIMARY KEY CHECK(id = 1), up_to INTEGER NOT NULL);
-INSERT INTO admitted VALUES(1, 0);
 CREATE TABLE flapping(alert INTEGER PRIMARY KEY);
-CREATE TABLE delivery(
-    alert INTEGER NOT NULL, channel TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
-    next_attempt INTEGER NOT NULL, last_error TEXT, batch INTEGER, claim TEXT, claimed_until INTEGER,
-    settled INTEGER, PRIMARY KEY(alert, channel)
-) WITHOUT ROWID;
-CREATE INDEX delivery_open ON delivery(state, next_attempt) WHERE state NOT IN ('done', 'skipped');
-CREATE TABLE memory(
-    rule TEXT, node TEXT, score REAL NOT NULL, at INTEGER NOT NULL, calm_at INTEGER, held INTEGER NOT NULL,
-    held_alert INTEGER, told TEXT, PRIMARY KEY(rule, node)
-) WITHOUT ROWID;
-CREATE INDEX memory_calm ON memory(calm_at) WHERE calm_at IS NOT NULL;
 CREATE TABLE receiver(
     key TEXT PRIMARY KEY, used REAL NOT NULL, at INTEGER NOT NULL, failures INTEGER NOT NULL,
     paused_until INTEGER NOT NULL
@@ -73,3 +61,70 @@ CREATE TABLE counter(
     name TEXT, labels TEXT, value INTEGER NOT NULL, PRIMARY KEY(name, labels)
 ) WITHOUT ROWID;
 ";
+
+/// Those that version 1 had in another form.
+const OUTBOX: &str = "
+CREATE TABLE parcel(
+    first INTEGER PRIMARY KEY, last INTEGER NOT NULL, queued INTEGER NOT NULL, rule TEXT NOT NULL, kind TEXT NOT NULL,
+    severity TEXT NOT NULL, template TEXT NOT NULL, dry_run INTEGER NOT NULL, muted TEXT, nodes TEXT NOT NULL,
+    body TEXT NOT NULL, numbers BLOB NOT NULL
+);
+CREATE TABLE admitted(id INTEGER PRIMARY KEY CHECK(id = 1), up_to INTEGER NOT NULL, given INTEGER NOT NULL);
+INSERT INTO admitted VALUES(1, 0, 0);
+CREATE TABLE delivery(
+    first INTEGER NOT NULL, channel TEXT NOT NULL, last INTEGER NOT NULL, state TEXT NOT NULL,
+    attempts INTEGER NOT NULL, next_attempt INTEGER NOT NULL, last_error TEXT, batch INTEGER, claim TEXT,
+    claimed_until INTEGER, settled INTEGER, PRIMARY KEY(first, channel)
+) WITHOUT ROWID;
+CREATE INDEX delivery_open ON delivery(state, next_attempt) WHERE state NOT IN ('done', 'skipped');
+CREATE TABLE memory(
+    rule TEXT, node TEXT, nodes TEXT NOT NULL, score REAL NOT NULL, at INTEGER NOT NULL, calm_at INTEGER,
+    held INTEGER NOT NULL, held_alert INTEGER, told TEXT, PRIMARY KEY(rule, node)
+) WITHOUT ROWID;
+CREATE INDEX memory_calm ON memory(calm_at) WHERE calm_at IS NOT NULL;
+";
+
+/// Every alert of version 1 becomes a parcel of its own.
+const FROM_1: [&str; 2] = [
+    "
+DROP INDEX delivery_open;
+DROP INDEX memory_calm;
+ALTER TABLE delivery RENAME TO delivery_1;
+ALTER TABLE memory RENAME TO memory_1;
+ALTER TABLE admitted RENAME TO admitted_1;
+",
+    "
+INSERT INTO parcel
+    SELECT id, id, queued, rule, kind, severity, template, dry_run, muted, char(10) || replace(node, char(10), ' '), body,
+        x''
+    FROM alert;
+UPDATE admitted SET up_to = (SELECT up_to FROM admitted_1),
+    given = coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'alert'), 0);
+INSERT INTO delivery
+    SELECT alert, channel, alert, state, attempts, next_attempt, last_error, batch, claim, claimed_until, settled
+    FROM delivery_1;
+INSERT OR IGNORE INTO memory
+    SELECT rule, replace(node, char(10), ' '), char(10) || replace(node, char(10), ' '), score, at, calm_at, held,
+        held_alert, told
+    FROM memory_1;
+DROP TABLE alert;
+DROP TABLE admitted_1;
+DROP TABLE delivery_1;
+DROP TABLE memory_1;
+",
+];
+
+/// Brings the tables of an earlier version up to date: wholly or, if the process ends before, not at all.
+fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    // Another process may have been faster.
+    if version == 1 {
+        let [before, after] = FROM_1;
+        transaction.execute_batch(before)?;
+        transaction.execute_batch(OUTBOX)?;
+        transaction.execute_batch(after)?;
+        transaction.execute_batch(&format!("PRAGMA user_version = {VERSION}"))?;
+    }
+    transaction.commit()
+}

@@ -3,7 +3,7 @@
 //! The threads are never waited for. They end with the process, and what they were at is told as an attempt that
 //! failed: everything a run does ends with the run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver as Inbox, Sender, channel};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use ng_config::Config;
-use ng_engine::plan::Alert;
+use ng_engine::parcel::Parcel;
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 use ng_hook::Env;
@@ -32,8 +32,10 @@ const PODS_LIMIT: Duration = Duration::from_secs(3);
 pub struct Job {
     /// Which receiver, by its place in the list.
     pub lane: usize,
-    /// The alerts with their ids, all of one topic.
-    pub alerts: Vec<(i64, Alert)>,
+    /// The alerts, all of one topic.
+    pub parcels: Vec<Parcel>,
+    /// An id for each of them.
+    pub ids: Vec<i64>,
     /// Whether they say that their nodes are flapping.
     pub flapping: bool,
     /// The time, for signatures and dates.
@@ -114,30 +116,26 @@ fn work(receiver: &Receiver, shared: &Shared, inbox: &Inbox<Job>, events: &Sende
 fn attempt(receiver: &Receiver, shared: &Shared, job: Job, events: &Sender<Event>) -> Ended {
     let Job {
         lane,
-        alerts,
+        parcels,
+        ids,
         flapping,
         now,
         deadline,
     } = job;
-    let (ids, alerts): (Vec<i64>, Vec<Alert>) = alerts.into_iter().unzip();
     let mut notes = Vec::new();
-    let name = alerts.first().map_or("", |alert| &alert.template);
+    let name = parcels.first().map_or("", |first| &first.head().template);
     let choice = shared.templates.choice(name);
-    let top_pods = top_pods(choice, &alerts, shared, deadline, &mut notes);
+    let top_pods = top_pods(choice, &parcels, shared, deadline, &mut notes);
     let context = Context {
         cluster: shared.config.cluster_name.as_deref(),
         now,
         language: shared.config.alert.language,
         top_pods: &top_pods,
     };
-    let mut composed = compose::compose(&alerts, choice, &context);
+    let mut composed = compose::compose_parcels(&parcels, choice, &context);
     if flapping {
         words::add_flapping(&mut composed.message, context.language);
     }
-    let by_id: Vec<(i64, String)> = ids
-        .into_iter()
-        .zip(alerts.into_iter().map(|alert| alert.node))
-        .collect();
     let mut sink = |line: LogLine<'_>| {
         // Without a listener the run is over, and the line is sent again by the next one.
         drop(events.send(Event::Line(owned(line))));
@@ -152,30 +150,30 @@ fn attempt(receiver: &Receiver, shared: &Shared, job: Job, events: &Sender<Event
     Ended {
         lane,
         outcome: sent.outcome,
-        told: told(&composed.message, sent.told, &by_id),
+        told: told(&composed.message, sent.told, (&ids, &parcels)),
         notes,
         problems: composed.problems,
     }
 }
 
 /// Ids of the alerts of the first `count` nodes of the message.
-fn told(message: &Message, count: usize, by_id: &[(i64, String)]) -> Vec<i64> {
-    let names: std::collections::HashSet<&str> = message
-        .nodes
-        .iter()
-        .take(count)
-        .map(|node| node.name.as_str())
-        .collect();
-    by_id
-        .iter()
-        .filter(|(_, node)| names.contains(node.as_str()))
+fn told(message: &Message, count: usize, (ids, parcels): (&[i64], &[Parcel])) -> Vec<i64> {
+    if count == message.nodes.len() && count > 0 {
+        return ids.to_vec();
+    }
+    let nodes = message.nodes.iter().take(count);
+    let names: HashSet<&str> = nodes.map(|node| node.name.as_str()).collect();
+    let members = parcels.iter().flat_map(Parcel::members);
+    ids.iter()
+        .zip(members)
+        .filter(|(_, member)| names.contains(member.node))
         .map(|(id, _)| *id)
         .collect()
 }
 
 fn top_pods(
     choice: TemplateChoice<'_>,
-    alerts: &[Alert],
+    parcels: &[Parcel],
     shared: &Shared,
     deadline: Instant,
     notes: &mut Vec<String>,
@@ -183,7 +181,8 @@ fn top_pods(
     if !compose::wants_top_pods(choice) {
         return BTreeMap::new();
     }
-    let names: Vec<&str> = alerts.iter().map(|alert| alert.node.as_str()).collect();
+    let members = parcels.iter().flat_map(Parcel::members);
+    let names: Vec<&str> = members.map(|member| member.node).collect();
     let deadline = deadline.min(Instant::now() + PODS_LIMIT);
     match connect(&shared.env) {
         Ok(client) => {

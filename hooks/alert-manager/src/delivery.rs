@@ -1,8 +1,8 @@
 //! One delivery run: what is new is admitted, what is due is claimed, sent and settled.
 //!
 //! ```text
-//! [admit] ─▶ [plan ─▶ claim] ─▶ [start] ─▶ send ─▶ [settle] ─▶ [start the next] ─▶ …
-//!                                one message of a receiver at a time
+//! [admit ─▶ plan ─▶ claim] ─▶ [start] ─▶ send ─▶ [settle] ─▶ [start the next] ─▶ …
+//!                              one message of a receiver at a time
 //! ```
 //!
 //! Brackets are transactions. An attempt is counted before it is made and settled before the receiver gets its next
@@ -18,7 +18,7 @@ use ng_config::Config;
 use ng_delivery::{Admission, Flapping, Memory, Retrying};
 use ng_engine::time::Time;
 use ng_hook::Logger;
-use ng_state::{Keep, Store};
+use ng_state::{Keep, Store, Transaction};
 
 use crate::chance::Chance;
 use crate::courier::Shared;
@@ -108,10 +108,13 @@ pub fn deliver(
     if !store.has_work(now)? {
         return Ok(());
     }
-    admit(store, desk)?;
     let claimant = store.claimant(chance.number())?;
-    let lanes = plan::claim(store, desk, &claimant)?;
+    let mut transaction = store.begin()?;
+    let news = admit(&mut transaction, desk)?;
+    let lanes = plan::claim(&mut transaction, desk, &claimant)?;
+    transaction.commit()?;
     (desk.step)(Step::Committed);
+    news.log(desk.log);
     if lanes.is_empty() {
         return Ok(());
     }
@@ -125,36 +128,48 @@ pub fn deliver(
     .send(lanes, &shared)
 }
 
+/// What was decided about new alerts.
+#[derive(Default)]
+struct News {
+    muted: usize,
+    /// Nodes that have begun to flap.
+    began: Vec<String>,
+    /// How many have calmed down.
+    calm: usize,
+}
+
+impl News {
+    fn log(&self, log: &Logger) {
+        for node in &self.began {
+            log.warn("node is flapping", &[("node", node.into())]);
+        }
+        if self.muted > 0 {
+            log.info("alerts muted", &[("alerts", self.muted.into())]);
+        }
+        if self.calm > 0 {
+            log.info("nodes have calmed down", &[("nodes", self.calm.into())]);
+        }
+    }
+}
+
 /// Decides about new alerts, and lets go of what has calmed down.
-fn admit(store: &mut Store, desk: &Desk<'_>) -> anyhow::Result<()> {
+fn admit(transaction: &mut Transaction<'_>, desk: &Desk<'_>) -> anyhow::Result<News> {
     let now = desk.clock.now();
     let flapping = desk.flapping();
-    let mut transaction = store.begin()?;
-    let mut muted = 0_usize;
-    let mut began: Vec<String> = Vec::new();
+    let mut news = News::default();
     transaction.admit(now, |alert, memory| {
         let admission = memory.admit(&alert.fresh, &flapping);
         match admission {
-            Admission::Mute => muted += 1,
-            Admission::SendFlapping => began.push(format!("{} of {}", alert.node, alert.rule)),
+            Admission::Mute => news.muted += 1,
+            Admission::SendFlapping => {
+                news.began.push(format!("{} of {}", alert.node, alert.rule));
+            }
             Admission::Send | Admission::Hold => {}
         }
         admission
     })?;
-    let calm = transaction.calm_down(now, Memory::calm_down)?;
-    transaction.commit()?;
-    (desk.step)(Step::Committed);
-    for node in &began {
-        desk.log.warn("node is flapping", &[("node", node.into())]);
-    }
-    if muted > 0 {
-        desk.log.info("alerts muted", &[("alerts", muted.into())]);
-    }
-    if calm > 0 {
-        desk.log
-            .info("nodes have calmed down", &[("nodes", calm.into())]);
-    }
-    Ok(())
+    news.calm = transaction.calm_down(now, Memory::calm_down)?;
+    Ok(news)
 }
 
 /// The note of the last time the outbox was cleared up.

@@ -227,7 +227,7 @@ impl Rig {
         let all = store.outbox(OutboxFilter::default())?;
         let mut alerts = Vec::new();
         for queued in all {
-            let alert = queued.alert.context("an alert that cannot be read")?;
+            let alert = queued.alert.map_err(anyhow::Error::msg)?;
             if alert.rule == rule && alert.kind == kind {
                 alerts.push(alert);
             }

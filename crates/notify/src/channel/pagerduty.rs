@@ -9,7 +9,7 @@ use std::time::Duration;
 use ng_engine::plan::AlertKind;
 use serde::Serialize;
 
-use crate::channel::webhook::Node;
+use crate::channel::webhook::{Node, Times};
 use crate::http::{Answer, Request};
 use crate::message::{Message, NodeFacts, Outcome};
 use crate::receiver::Integration;
@@ -131,7 +131,7 @@ impl<'a> Payload<'a> {
                 since: node.map_or(message.since, |node| node.since).to_string(),
                 dry_run: message.dry_run,
                 test: message.test.then_some(TEST_NOTICE),
-                node: node.map(Node::of),
+                node: node.map(|node| Node::of(node, &mut Times::default())),
             },
         }
     }

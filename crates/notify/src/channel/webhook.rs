@@ -3,7 +3,7 @@
 //! The keys of the old system come first and keep their meaning: `title`, `summary`, `description`, `severity`,
 //! `ruleName`, `ruleDescription`, `triggeredNodes`, `timestamp`.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ng_engine::history::Guard;
 use ng_engine::plan::{ActionNote, Seen, Verdict};
@@ -11,7 +11,7 @@ use ng_engine::time::Time;
 use serde::{Serialize, Serializer};
 
 use crate::http::Request;
-use crate::message::{Message, NodeFacts};
+use crate::message::{Message, Metrics, NodeFacts};
 use crate::receiver::Webhook;
 use crate::sign;
 use crate::words::{kind, marked};
@@ -24,7 +24,7 @@ const GITHUB_SIGNATURE: &str = "x-hub-signature-256";
 /// A secret that is a key of Standard Webhooks (`whsec_` and base64) signs in that form, any other in GitHub's.
 /// `webhook-id` stays the same when the message is sent again.
 pub(crate) fn request(webhook: &Webhook, message: &Message, now: Time) -> Request {
-    let mut request = Request::json(webhook.url.expose(), &Body::of(message));
+    let mut request = Request::json_of(webhook.url.expose(), &Body::of(message), room(message));
     for (name, value) in &webhook.headers {
         request.set(name.as_str(), value.expose());
     }
@@ -42,6 +42,12 @@ pub(crate) fn request(webhook: &Webhook, message: &Message, now: Time) -> Reques
         request.set(GITHUB_SIGNATURE, &signature);
     }
     request
+}
+
+/// About how long the body becomes, so that it need not be moved while it grows.
+fn room(message: &Message) -> usize {
+    const OF_NODE: usize = 512;
+    message.body.len() + OF_NODE * (2 + message.nodes.len())
 }
 
 #[derive(Serialize)]
@@ -65,7 +71,7 @@ struct Body<'a> {
     #[serde(serialize_with = "shown")]
     since: Time,
     total: usize,
-    nodes: Vec<Node<'a>>,
+    nodes: Nodes<'a>,
 }
 
 impl<'a> Body<'a> {
@@ -91,8 +97,18 @@ impl<'a> Body<'a> {
             test: message.test,
             since: message.since,
             total: message.total,
-            nodes: message.nodes.iter().map(Node::of).collect(),
+            nodes: Nodes(&message.nodes),
         }
+    }
+}
+
+/// Nodes that are put into form one after another: a thousand at once are half a megabyte.
+struct Nodes<'a>(&'a [NodeFacts]);
+
+impl Serialize for Nodes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut times = Times::default();
+        serializer.collect_seq(self.0.iter().map(|node| Node::of(node, &mut times)))
     }
 }
 
@@ -102,11 +118,11 @@ impl<'a> Body<'a> {
 pub(super) struct Node<'a> {
     name: &'a str,
     fingerprint: &'a str,
-    #[serde(serialize_with = "shown")]
-    since: Time,
+    #[serde(serialize_with = "text")]
+    since: Arc<str>,
     repeats: u32,
     guard: Option<Held>,
-    metrics: &'a BTreeMap<String, f64>,
+    metrics: &'a Metrics,
     conditions: Vec<Condition<'a>>,
     actions: &'a [ActionNote],
     top_pods: Vec<Pod<'a>>,
@@ -116,11 +132,11 @@ pub(super) struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    pub(super) fn of(node: &'a NodeFacts) -> Self {
+    pub(super) fn of(node: &'a NodeFacts, times: &mut Times) -> Self {
         Self {
             name: &node.name,
             fingerprint: &node.fingerprint,
-            since: node.since,
+            since: times.shown(node.since),
             repeats: node.repeats,
             guard: node.guard.as_ref().map(Held::of),
             metrics: &node.metrics,
@@ -207,6 +223,25 @@ struct Pod<'a> {
     namespace: &'a str,
     cpu: f64,
     memory: f64,
+}
+
+/// Times as texts. Nodes that triggered together share one.
+#[derive(Default)]
+pub(super) struct Times {
+    last: Option<(Time, Arc<str>)>,
+}
+
+impl Times {
+    fn shown(&mut self, time: Time) -> Arc<str> {
+        let known = self.last.as_ref().filter(|(known, _)| *known == time);
+        let shown = known.map_or_else(|| time.to_string().into(), |(_, text)| Arc::clone(text));
+        self.last = Some((time, Arc::clone(&shown)));
+        shown
+    }
+}
+
+fn text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde calls")]

@@ -139,13 +139,13 @@ fn node(facts: &NodeFacts, language: Language) -> Value {
     let metrics: Map<String, Value> = facts
         .metrics
         .iter()
-        .map(|(name, value)| (name.clone(), number(*value)))
+        .map(|(name, value)| (name.to_owned(), number(value)))
         .collect();
     json!({
         "name": facts.name,
         "metrics": metrics,
         "conditions": facts.conditions.iter().map(condition).collect::<Vec<_>>(),
-        "actions": facts.actions,
+        "actions": &facts.actions[..],
         "topPods": facts.top_pods.iter().map(pod).collect::<Vec<_>>(),
         "since": facts.since.to_string(),
         "repeats": facts.repeats,
@@ -204,6 +204,8 @@ fn pod(pod: &TopPod) -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
+    use ng_engine::parcel::Packed;
+
     use super::*;
     use crate::compose::sample;
 
@@ -211,7 +213,8 @@ mod tests {
     fn every_field_is_listed() {
         let alerts = [sample::alert()];
         let pods = sample::top_pods(&alerts);
-        let facts = Facts::of(&alerts, None, &pods);
+        let parcels = Packed::of(&alerts).parcels;
+        let facts = Facts::of(&parcels, None, &pods);
         let data = of(&facts, &Map::new(), Language::English);
         let names = |value: &Value| -> BTreeSet<String> {
             let keys = value.as_object().into_iter().flat_map(Map::keys);

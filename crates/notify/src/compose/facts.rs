@@ -1,9 +1,10 @@
 //! What a group of alerts says together: its nodes, when it began, and names for it that stay the same.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::sync::Arc;
 
-use ng_engine::plan::{Alert, AlertKind, Notice};
+use ng_engine::parcel::{Member, Parcel};
+use ng_engine::plan::{ActionNote, AlertKind, Notice};
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 use sha2::{Digest as _, Sha256};
@@ -33,34 +34,38 @@ impl<'a> Facts<'a> {
     /// The facts of alerts of one rule and one kind. Of several alerts of a node the newest counts, and the earliest
     /// `since`.
     pub(super) fn of(
-        alerts: &'a [Alert],
+        parcels: &'a [Parcel],
         cluster: Option<&'a str>,
         top_pods: &BTreeMap<String, Vec<TopPod>>,
     ) -> Self {
-        let mut newest: BTreeMap<&str, &Alert> = BTreeMap::new();
-        for alert in alerts {
-            let known = newest.entry(&alert.node).or_insert(alert);
-            if alert.at >= known.at {
-                *known = alert;
-            }
-        }
-        let latest = alerts.iter().max_by_key(|alert| alert.at);
-        let rule = latest.map_or("", |alert| &alert.rule);
-        let of_node = |(name, alert): (&&str, &&Alert)| NodeFacts {
-            name: (*name).to_owned(),
-            fingerprint: node_fingerprint(cluster, rule, name),
-            since: alert.since,
-            repeats: alert.repeats,
-            guard: alert.guard.clone(),
-            metrics: alert.metrics.clone(),
-            conditions: alert.conditions.clone(),
-            actions: alert.actions.clone(),
-            top_pods: top_pods.get(*name).cloned().unwrap_or_default(),
-            notice: alert.notice.clone(),
-        };
-        // A call by hand may tell of a rule alone.
-        newest.remove("");
-        let nodes: Vec<NodeFacts> = newest.iter().map(of_node).collect();
+        let latest = parcels.iter().map(Parcel::head).max_by_key(|head| head.at);
+        let rule = latest.map_or("", |head| &head.rule);
+        let shared: Vec<Shared> = parcels.iter().map(Shared::of).collect();
+        let newest = newest(parcels);
+        let nodes: Vec<NodeFacts> = newest
+            .iter()
+            .map(|Newest { member, parcel, .. }| {
+                let shared = &shared[*parcel];
+                NodeFacts {
+                    name: member.node.to_owned(),
+                    fingerprint: node_fingerprint(cluster, rule, member.node),
+                    since: member.since,
+                    repeats: member.repeats,
+                    guard: member.guard().cloned(),
+                    metrics: shared
+                        .metrics
+                        .iter()
+                        .cloned()
+                        .zip(member.readings())
+                        .collect(),
+                    conditions: member.conditions(),
+                    actions: Arc::clone(&shared.actions),
+                    top_pods: top_pods.get(member.node).cloned().unwrap_or_default(),
+                    notice: parcels[*parcel].head().notice.clone(),
+                }
+            })
+            .collect();
+        let members = || parcels.iter().flat_map(Parcel::members);
         let group = group_fingerprint(cluster, rule);
         let kind = latest.map_or(AlertKind::Trigger, |alert| alert.kind);
         let at = latest.map_or(Time::from_millis(0), |alert| alert.at);
@@ -71,9 +76,9 @@ impl<'a> Facts<'a> {
             rule_description: latest.map_or("", |alert| &alert.rule_description),
             cluster,
             at,
-            since: alerts.iter().map(|alert| alert.since).min().unwrap_or(at),
+            since: members().map(|member| member.since).min().unwrap_or(at),
             repeats: nodes.iter().map(|node| node.repeats).max().unwrap_or(0),
-            dry_run: alerts.iter().any(|alert| alert.dry_run),
+            dry_run: parcels.iter().any(|parcel| parcel.head().dry_run),
             id: id(cluster, rule, kind, &newest),
             fingerprint: match nodes.as_slice() {
                 [only] => only.fingerprint.clone(),
@@ -92,6 +97,58 @@ impl Facts<'_> {
     }
 }
 
+/// What the nodes of a parcel have in common.
+struct Shared {
+    metrics: Vec<Arc<str>>,
+    actions: Arc<[ActionNote]>,
+}
+
+impl Shared {
+    fn of(parcel: &Parcel) -> Self {
+        let head = parcel.head();
+        Self {
+            metrics: head
+                .metrics
+                .keys()
+                .map(|name| name.as_str().into())
+                .collect(),
+            actions: head.actions.as_slice().into(),
+        }
+    }
+}
+
+/// The newest alert of a node.
+struct Newest<'p> {
+    member: Member<'p>,
+    at: Time,
+    parcel: usize,
+}
+
+/// In the order of the nodes' names.
+fn newest(parcels: &[Parcel]) -> Vec<Newest<'_>> {
+    let mut newest: Vec<Newest<'_>> = Vec::with_capacity(parcels.iter().map(Parcel::len).sum());
+    for (place, parcel) in parcels.iter().enumerate() {
+        let at = parcel.head().at;
+        let members = parcel.members().map(|member| Newest {
+            member,
+            at,
+            parcel: place,
+        });
+        // A call by hand may tell of a rule alone.
+        newest.extend(members.filter(|newest| !newest.member.node.is_empty()));
+    }
+    let is_sorted = newest.is_sorted_by(|one, other| one.member.node < other.member.node);
+    if !is_sorted {
+        // Of several of a node the newest comes first; of those of one time, what was queued last.
+        newest.sort_by(|one, other| {
+            let by_node = one.member.node.cmp(other.member.node);
+            by_node.then_with(|| (other.at, other.parcel).cmp(&(one.at, one.parcel)))
+        });
+        newest.dedup_by_key(|newest| newest.member.node);
+    }
+    newest
+}
+
 /// Of a node under a rule in a cluster: the same from trigger to recovery.
 pub fn node_fingerprint(cluster: Option<&str>, rule: &str, node: &str) -> String {
     digest(["node", cluster.unwrap_or_default(), rule, node])
@@ -103,17 +160,20 @@ pub fn group_fingerprint(cluster: Option<&str>, rule: &str) -> String {
 }
 
 /// The same for the same alerts, and for no others.
-fn id(
-    cluster: Option<&str>,
-    rule: &str,
-    kind: AlertKind,
-    newest: &BTreeMap<&str, &Alert>,
-) -> String {
-    let head = ["message", cluster.unwrap_or_default(), rule, word(kind)].map(str::to_owned);
-    let nodes = newest
-        .iter()
-        .flat_map(|(name, alert)| [(*name).to_owned(), alert.at.millis().to_string()]);
-    digest(head.into_iter().chain(nodes))
+fn id(cluster: Option<&str>, rule: &str, kind: AlertKind, newest: &[Newest<'_>]) -> String {
+    let mut hash = Sha256::new();
+    for part in ["message", cluster.unwrap_or_default(), rule, word(kind)] {
+        add(&mut hash, part);
+    }
+    let mut time = (Time::from_millis(0), "0".to_owned());
+    for newest in newest {
+        if newest.at != time.0 {
+            time = (newest.at, newest.at.millis().to_string());
+        }
+        add(&mut hash, newest.member.node);
+        add(&mut hash, &time.1);
+    }
+    shown(hash)
 }
 
 /// The word for a kind of alert, in data and messages.
@@ -125,18 +185,28 @@ pub(super) const fn word(kind: AlertKind) -> &'static str {
     }
 }
 
-/// 128 bits of a hash over the parts, each with its length, so that no two lists of parts are the same text.
-fn digest<S: AsRef<str>>(parts: impl IntoIterator<Item = S>) -> String {
+/// 128 bits of a hash over the parts.
+fn digest<'p>(parts: impl IntoIterator<Item = &'p str>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
-        let part = part.as_ref().as_bytes();
-        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
-        hash.update(part);
+        add(&mut hash, part);
     }
+    shown(hash)
+}
+
+/// A part with its length, so that no two lists of parts are the same text.
+fn add(hash: &mut Sha256, part: &str) {
+    hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+    hash.update(part);
+}
+
+fn shown(hash: Sha256) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(32);
     for byte in &hash.finalize()[..16] {
-        // Writing into a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(DIGITS[usize::from(digit)]));
+        }
     }
     text
 }

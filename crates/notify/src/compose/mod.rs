@@ -22,6 +22,7 @@ mod words;
 use std::collections::BTreeMap;
 
 use ng_config::Language;
+use ng_engine::parcel::{Packed, Parcel};
 use ng_engine::plan::Alert;
 use ng_engine::spec::TemplateSpec;
 use ng_engine::time::Time;
@@ -112,7 +113,16 @@ impl std::fmt::Display for Problem {
 
 /// One message for alerts of one rule and one kind, in order. Of several alerts of one node the newest counts.
 pub fn compose(alerts: &[Alert], template: TemplateChoice<'_>, context: &Context<'_>) -> Composed {
-    let mut facts = Facts::of(alerts, context.cluster, context.top_pods);
+    compose_parcels(&Packed::of(alerts).parcels, template, context)
+}
+
+/// As [`compose`], of alerts as the outbox keeps them.
+pub fn compose_parcels(
+    parcels: &[Parcel],
+    template: TemplateChoice<'_>,
+    context: &Context<'_>,
+) -> Composed {
+    let mut facts = Facts::of(parcels, context.cluster, context.top_pods);
     let mut problems = Problems::of(template);
     let rule_severity = facts.severity;
     let words = words_of(template, &mut facts, context.language, &mut problems);
@@ -233,7 +243,8 @@ pub fn check<'a>(
     }
     let alerts = [alert];
     let pods = sample::top_pods(&alerts);
-    let facts = Facts::of(&alerts, Some(sample::CLUSTER), &pods);
+    let parcels = Packed::of(&alerts).parcels;
+    let facts = Facts::of(&parcels, Some(sample::CLUSTER), &pods);
     let data = data::of(&facts, &spec.variables, Language::English);
     if let Err(doubt) = words::severity(spec, &data) {
         problems.add(ProblemKind::Doubtful, doubt);

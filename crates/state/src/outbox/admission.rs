@@ -1,128 +1,161 @@
 //! What becomes of alerts that have just come in, and of those that were held.
 
-use ng_delivery::{Admission, Fresh, Memory, Told};
+use std::cell::OnceCell;
+
+use ng_delivery::{Admission, Fresh, Memory};
 use ng_engine::plan::AlertKind;
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
-use rusqlite::{Connection, OptionalExtension as _, Row, Statement, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, Statement, params};
 
-use super::read_kind;
+use super::memories::{self, Memories};
+use super::names;
+use super::parcels::read_kind;
+use super::ranges::{self, Range, Scissors};
 use crate::error::StateError;
 use crate::place::Place;
 use crate::transaction::Transaction;
 
 /// An alert nothing has been decided about yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FreshAlert {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FreshAlert<'a> {
     /// Its id.
     pub id: i64,
     /// Name of the rule.
-    pub rule: String,
+    pub rule: &'a str,
     /// Name of the node.
-    pub node: String,
+    pub node: &'a str,
     /// What decides about it.
     pub fresh: Fresh,
-    /// Why its producer muted it.
-    pub muted: Option<String>,
 }
 
-/// Counts every delivery of an alert.
-const COUNT: &str = "INSERT INTO tally SELECT channel, ?2, ?3, 1 FROM delivery WHERE alert = ?1 \
-     ON CONFLICT DO UPDATE SET value = value + 1";
-const SKIP: &str = "UPDATE delivery SET state = 'skipped', last_error = ?2, settled = ?3, claim = NULL \
-     WHERE alert = ?1 AND state IN ('pending', 'held')";
+/// A parcel nothing has been decided about yet.
+struct FreshParcel {
+    range: Range,
+    rule: String,
+    /// Names, one a line.
+    nodes: String,
+    fresh: Fresh,
+    /// Why its producer muted it.
+    muted: Option<String>,
+}
+
+/// Counts every delivery of a range.
+const COUNT: &str = "INSERT INTO tally SELECT channel, ?3, ?4, sum(last - first + 1) FROM delivery \
+     WHERE first BETWEEN ?1 AND ?2 GROUP BY channel ON CONFLICT DO UPDATE SET value = value + excluded.value";
+const SKIP: &str = "UPDATE delivery SET state = 'skipped', last_error = ?3, settled = ?4, claim = NULL \
+     WHERE first BETWEEN ?1 AND ?2 AND state IN ('pending', 'held')";
+const HOLD: &str = "UPDATE delivery SET state = 'held', last_error = ?3 \
+     WHERE first BETWEEN ?1 AND ?2 AND state = 'pending'";
+const TELL: &str = "UPDATE delivery SET state = 'pending', next_attempt = ?3, last_error = NULL \
+     WHERE first BETWEEN ?1 AND ?2 AND state = 'held'";
+const FLAPS: &str = "INSERT INTO flapping VALUES(?1)";
 /// Why deliveries are held, and skipped when a newer one is.
 const FLAPPING: &str = "flapping";
 
+/// A statement that most runs do not need.
+struct Lazy<'c> {
+    connection: &'c Connection,
+    text: &'static str,
+    statement: OnceCell<Statement<'c>>,
+}
+
+impl<'c> Lazy<'c> {
+    const fn new(connection: &'c Connection, text: &'static str) -> Self {
+        Self {
+            connection,
+            text,
+            statement: OnceCell::new(),
+        }
+    }
+
+    fn execute(&mut self, params: impl Params) -> rusqlite::Result<()> {
+        if self.statement.get().is_none() {
+            let statement = self.connection.prepare(self.text)?;
+            drop(self.statement.set(statement));
+        }
+        match self.statement.get_mut() {
+            Some(statement) => statement.execute(params).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The statements of the loop over all new alerts.
 struct Desk<'c> {
-    memory: Statement<'c>,
-    remember: Statement<'c>,
-    flaps: Statement<'c>,
-    hold: Statement<'c>,
-    skip: Statement<'c>,
-    count: Statement<'c>,
+    connection: &'c Connection,
+    memories: Memories<'c>,
+    flaps: Lazy<'c>,
+    hold: Lazy<'c>,
+    skip: Lazy<'c>,
+    tell: Lazy<'c>,
+    count: Lazy<'c>,
 }
 
 impl Transaction<'_> {
-    /// Decides about every new alert, oldest first; `decide` gets what is remembered of the alert's node under its
-    /// rule, and may change it. Returns how many there were.
+    /// Decides about every new alert, per node oldest first; `decide` gets what is remembered of the alert's node under
+    /// its rule, and may change it. Returns how many there were.
     pub fn admit(
         &mut self,
         now: Time,
-        mut decide: impl FnMut(&FreshAlert, &mut Memory) -> Admission,
+        mut decide: impl FnMut(&FreshAlert<'_>, &mut Memory) -> Admission,
     ) -> Result<usize, StateError> {
-        let fresh = fresh_alerts(&self.inner, self.place)?;
+        let fresh = fresh_parcels(&self.inner, self.place)?;
         let Some(newest) = fresh.last() else {
             return Ok(0);
         };
         let attempt = StateError::database("admit alerts", self.place);
         self.inner
-            .execute("UPDATE admitted SET up_to = ?1", [newest.id])
+            .execute("UPDATE admitted SET up_to = ?1", [newest.range.last])
             .map_err(&attempt)?;
         let mut desk = Desk::new(&self.inner).map_err(&attempt)?;
-        for alert in &fresh {
-            let (mut memory, held) = desk.memory(&alert.rule, &alert.node).map_err(&attempt)?;
-            let before = memory;
-            let admission = decide(alert, &mut memory);
-            let held_now = desk.apply(alert, admission, held, now).map_err(&attempt)?;
-            if memory != before || held_now != held {
-                desk.remember((&alert.rule, &alert.node), &memory, held_now)
-                    .map_err(&attempt)?;
-            }
+        for parcel in &fresh {
+            desk.admit(parcel, now, &mut decide).map_err(&attempt)?;
         }
-        self.durable = true;
-        Ok(fresh.len())
+        // A power failure may take it: what was admitted is admitted again, as if this had not been.
+        let count: u64 = fresh.iter().map(|parcel| parcel.range.len()).sum();
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 
     /// Lets go of the nodes that have calmed down: `decide` gets what is remembered and the kind of the newest alert
-    /// that was held, and says whether that one is to be told. Returns how many nodes there were.
+    /// that was held, and says whether that one is to be told. It is called once for nodes of whom the same is
+    /// remembered and nothing is held. Returns how many nodes there were.
     pub fn calm_down(
         &mut self,
         now: Time,
         mut decide: impl FnMut(&mut Memory, Option<AlertKind>) -> bool,
     ) -> Result<usize, StateError> {
         let attempt = StateError::database("let go of held alerts", self.place);
-        let calm = calm(&self.inner, now).map_err(&attempt)?;
+        let calm = memories::calm(&self.inner, now).map_err(&attempt)?;
         if calm.is_empty() {
             return Ok(0);
         }
         let mut desk = Desk::new(&self.inner).map_err(&attempt)?;
-        for (rule, node) in &calm {
-            let (mut memory, held) = desk.memory(rule, node).map_err(&attempt)?;
+        let mut count = 0;
+        for (mut run, rule) in calm {
+            count += run.nodes.split('\n').count();
+            let held = run.remembered.held.take();
             let kind = match held {
                 Some(alert) => self.kind_of_held(alert).map_err(&attempt)?,
                 None => None,
             };
-            let tell = decide(&mut memory, kind);
+            let tell = decide(&mut run.remembered.memory, kind);
             if let Some(alert) = held {
-                if tell {
-                    self.inner
-                        .execute(
-                            "UPDATE delivery SET state = 'pending', next_attempt = ?2, last_error = NULL \
-                             WHERE alert = ?1 AND state = 'held'",
-                            params![alert, now.millis()],
-                        )
-                        .map_err(&attempt)?;
-                } else {
-                    desk.skip
-                        .execute(params![alert, FLAPPING, now.millis()])
-                        .map_err(&attempt)?;
-                }
+                desk.let_go(alert, tell, now).map_err(&attempt)?;
             }
-            desk.remember((rule, node), &memory, None)
-                .map_err(&attempt)?;
+            desk.memories.put(&rule, &run).map_err(&attempt)?;
         }
         self.durable = true;
-        Ok(calm.len())
+        Ok(count)
     }
 
     /// `None` if nothing of it is held any more: somebody dropped it.
     fn kind_of_held(&self, alert: i64) -> rusqlite::Result<Option<AlertKind>> {
         self.inner
             .query_row(
-                "SELECT kind FROM alert WHERE id = ?1 \
-                 AND EXISTS(SELECT * FROM delivery WHERE alert = ?1 AND state = 'held')",
+                "SELECT kind FROM parcel WHERE first <= ?1 AND last >= ?1 AND EXISTS(SELECT * FROM delivery d \
+                 WHERE d.first BETWEEN parcel.first AND ?1 AND d.last >= ?1 AND d.state = 'held') \
+                 ORDER BY first DESC LIMIT 1",
                 [alert],
                 |row| Ok(read_kind(row.get_ref(0)?.as_str()?)),
             )
@@ -130,147 +163,141 @@ impl Transaction<'_> {
     }
 }
 
+/// What was decided about the alerts of a parcel, by id.
+#[derive(Default)]
+struct Decided {
+    muted: Vec<i64>,
+    flapping: Vec<i64>,
+    held: Vec<i64>,
+    /// Held before, of nodes of which there is news.
+    outdated: Vec<i64>,
+}
+
 impl<'c> Desk<'c> {
     fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
         Ok(Self {
-            memory: connection.prepare(
-                "SELECT score, at, calm_at, held, told, held_alert FROM memory WHERE rule = ?1 AND node = ?2",
-            )?,
-            remember: connection.prepare(
-                "INSERT INTO memory(rule, node, score, at, calm_at, held, told, held_alert) \
-                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
-                 ON CONFLICT DO UPDATE SET score = excluded.score, at = excluded.at, calm_at = excluded.calm_at, \
-                 held = excluded.held, told = excluded.told, held_alert = excluded.held_alert",
-            )?,
-            flaps: connection.prepare("INSERT INTO flapping VALUES(?1)")?,
-            hold: connection.prepare(
-                "UPDATE delivery SET state = 'held', last_error = ?2 WHERE alert = ?1 AND state = 'pending'",
-            )?,
-            skip: connection.prepare(SKIP)?,
-            count: connection.prepare(COUNT)?,
+            connection,
+            memories: Memories::new(connection)?,
+            flaps: Lazy::new(connection, FLAPS),
+            hold: Lazy::new(connection, HOLD),
+            skip: Lazy::new(connection, SKIP),
+            tell: Lazy::new(connection, TELL),
+            count: Lazy::new(connection, COUNT),
         })
     }
 
-    /// What is remembered, and the alert that is held.
-    fn memory(&mut self, rule: &str, node: &str) -> rusqlite::Result<(Memory, Option<i64>)> {
-        let found = self
-            .memory
-            .query_row([rule, node], |row| Ok((read_memory(row)?, row.get(5)?)))
-            .optional()?;
-        Ok(found.unwrap_or_default())
-    }
-
-    /// Returns the alert that is held now.
-    fn apply(
+    fn admit(
         &mut self,
-        alert: &FreshAlert,
-        admission: Admission,
-        held: Option<i64>,
+        parcel: &FreshParcel,
         now: Time,
-    ) -> rusqlite::Result<Option<i64>> {
-        let now = now.millis();
-        if admission == Admission::SendFlapping {
-            self.flaps.execute([alert.id])?;
-        }
-        match admission {
-            Admission::Mute => {
-                let reason = alert.muted.as_deref().unwrap_or_default();
-                self.skip.execute(params![alert.id, reason, now])?;
-                self.count.execute(params![alert.id, "muted", reason])?;
-                Ok(held)
-            }
-            // What is told now is newer than what was held.
-            Admission::Send | Admission::SendFlapping => {
-                if let Some(older) = held {
-                    self.skip.execute(params![older, FLAPPING, now])?;
+        decide: &mut impl FnMut(&FreshAlert<'_>, &mut Memory) -> Admission,
+    ) -> rusqlite::Result<()> {
+        let mut alerts: Vec<(&str, i64)> =
+            parcel.nodes.split('\n').zip(parcel.range.ids()).collect();
+        alerts.sort_unstable();
+        let nodes: Vec<&str> = alerts.iter().map(|(node, _)| *node).collect();
+        let mut decided = Decided::default();
+        self.memories
+            .change(&parcel.rule, &nodes, |place, remembered| {
+                let (node, id) = alerts[place];
+                let alert = FreshAlert {
+                    id,
+                    rule: &parcel.rule,
+                    node,
+                    fresh: parcel.fresh,
+                };
+                let admission = decide(&alert, &mut remembered.memory);
+                match admission {
+                    Admission::Mute => decided.muted.push(id),
+                    // What is told now is newer than what was held.
+                    Admission::Send => decided.outdated.extend(remembered.held.take()),
+                    Admission::SendFlapping => {
+                        decided.flapping.push(id);
+                        decided.outdated.extend(remembered.held.take());
+                    }
+                    Admission::Hold => {
+                        decided.held.push(id);
+                        decided.outdated.extend(remembered.held.replace(id));
+                    }
                 }
-                Ok(None)
-            }
-            Admission::Hold => {
-                if let Some(older) = held {
-                    self.skip.execute(params![older, FLAPPING, now])?;
-                }
-                self.hold.execute(params![alert.id, FLAPPING])?;
-                self.count.execute(params![alert.id, "held", FLAPPING])?;
-                Ok(Some(alert.id))
-            }
-        }
+            })?;
+        self.carry_out(decided, parcel.muted.as_deref().unwrap_or_default(), now)
     }
 
-    fn remember(
-        &mut self,
-        (rule, node): (&str, &str),
-        memory: &Memory,
-        held: Option<i64>,
-    ) -> rusqlite::Result<usize> {
-        self.remember.execute(params![
-            rule,
-            node,
-            memory.score,
-            memory.at.millis(),
-            memory.calm_at.map(Time::millis),
-            memory.held,
-            memory.told.map(told_word),
-            held,
-        ])
+    fn carry_out(&mut self, decided: Decided, muted: &str, now: Time) -> rusqlite::Result<()> {
+        let now = now.millis();
+        for id in decided.flapping {
+            self.flaps.execute([id])?;
+        }
+        for Range { first, last } in self.parted(decided.outdated)? {
+            self.skip.execute(params![first, last, FLAPPING, now])?;
+        }
+        for Range { first, last } in self.parted(decided.muted)? {
+            self.skip.execute(params![first, last, muted, now])?;
+            self.count.execute(params![first, last, "muted", muted])?;
+        }
+        for Range { first, last } in self.parted(decided.held)? {
+            self.hold.execute(params![first, last, FLAPPING])?;
+            self.count.execute(params![first, last, "held", FLAPPING])?;
+        }
+        Ok(())
+    }
+
+    /// The ids in ranges that share no delivery with others.
+    fn parted(&self, mut ids: Vec<i64>) -> rusqlite::Result<Vec<Range>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        ids.sort_unstable();
+        let ranges = ranges::of(ids);
+        let mut scissors = Scissors::new(self.connection)?;
+        for range in &ranges {
+            scissors.cut(*range, None)?;
+        }
+        Ok(ranges)
+    }
+
+    /// An alert that was held is told after all, or never.
+    fn let_go(&mut self, alert: i64, tell: bool, now: Time) -> rusqlite::Result<()> {
+        let now = now.millis();
+        for Range { first, last } in self.parted(vec![alert])? {
+            if tell {
+                self.tell.execute(params![first, last, now])?;
+            } else {
+                self.skip.execute(params![first, last, FLAPPING, now])?;
+            }
+        }
+        Ok(())
     }
 }
 
-fn fresh_alerts(connection: &Connection, place: &Place) -> Result<Vec<FreshAlert>, StateError> {
+fn fresh_parcels(connection: &Connection, place: &Place) -> Result<Vec<FreshParcel>, StateError> {
     let attempt = || StateError::database("read new alerts", place);
     let mut statement = connection
         .prepare(
-            "SELECT id, rule, node, kind, severity, queued, muted FROM alert \
-             WHERE id > (SELECT up_to FROM admitted) ORDER BY id",
+            "SELECT first, last, rule, nodes, kind, severity, queued, muted FROM parcel \
+             WHERE first > (SELECT up_to FROM admitted) ORDER BY first",
         )
         .map_err(attempt())?;
     let rows = statement.query_map([], read_fresh).map_err(attempt())?;
     rows.collect::<rusqlite::Result<_>>().map_err(attempt())
 }
 
-fn read_fresh(row: &Row<'_>) -> rusqlite::Result<FreshAlert> {
-    let muted: Option<String> = row.get(6)?;
-    Ok(FreshAlert {
-        id: row.get(0)?,
-        rule: row.get(1)?,
-        node: row.get(2)?,
+fn read_fresh(row: &Row<'_>) -> rusqlite::Result<FreshParcel> {
+    let muted: Option<String> = row.get(7)?;
+    Ok(FreshParcel {
+        range: Range {
+            first: row.get(0)?,
+            last: row.get(1)?,
+        },
+        rule: row.get(2)?,
+        nodes: names::unpacked(row.get_ref(3)?.as_str()?),
         fresh: Fresh {
-            kind: read_kind(row.get_ref(3)?.as_str()?),
-            severity: Severity::parse(row.get_ref(4)?.as_str()?).unwrap_or(Severity::Warning),
-            queued: Time::from_millis(row.get(5)?),
+            kind: read_kind(row.get_ref(4)?.as_str()?),
+            severity: Severity::parse(row.get_ref(5)?.as_str()?).unwrap_or(Severity::Warning),
+            queued: Time::from_millis(row.get(6)?),
             muted: muted.is_some(),
         },
         muted,
-    })
-}
-
-/// Nodes that have calmed down, as rule and node.
-fn calm(connection: &Connection, now: Time) -> rusqlite::Result<Vec<(String, String)>> {
-    let mut statement = connection
-        .prepare("SELECT rule, node FROM memory WHERE calm_at <= ?1 AND calm_at IS NOT NULL")?;
-    let rows = statement.query_map([now.millis()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    rows.collect()
-}
-
-const fn told_word(told: Told) -> &'static str {
-    match told {
-        Told::Triggered => "triggered",
-        Told::Recovered => "recovered",
-    }
-}
-
-/// From the first five columns.
-pub(super) fn read_memory(row: &Row<'_>) -> rusqlite::Result<Memory> {
-    let told: Option<String> = row.get(4)?;
-    Ok(Memory {
-        score: row.get(0)?,
-        at: Time::from_millis(row.get(1)?),
-        calm_at: row.get::<_, Option<i64>>(2)?.map(Time::from_millis),
-        held: row.get(3)?,
-        told: told.as_deref().and_then(|word| {
-            [Told::Triggered, Told::Recovered]
-                .into_iter()
-                .find(|told| told_word(*told) == word)
-        }),
     })
 }

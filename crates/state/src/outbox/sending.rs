@@ -1,14 +1,16 @@
 //! Who sends what: deliveries are claimed, started, and settled, each step committed before the next one begins.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use ng_delivery::{Header, ReceiverState, Topic};
-use ng_engine::plan::Alert;
+use ng_delivery::{ReceiverState, Topic, Waiting};
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 
-use super::read_kind;
+use super::names;
+use super::parcels::read_kind;
+use super::ranges::{self, Range, Scissors};
+use super::read_range;
 use crate::claimant::{self, Claimant};
 use crate::error::StateError;
 use crate::place::Place;
@@ -16,18 +18,24 @@ use crate::store::Store;
 use crate::transaction::Transaction;
 
 /// The most deliveries that are looked at in one run, oldest first: this bounds its memory.
-const MOST_DELIVERIES: u32 = 100_000;
+const MOST_DELIVERIES: u64 = 100_000;
 
-/// An alert with deliveries that are to be made.
+/// Alerts with deliveries that are to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenAlert {
-    /// What decides when it goes out.
-    pub header: Header,
-    /// The channels that have not got it yet.
+pub struct OpenParcel {
+    /// Some of its alerts, as they are on their way to a channel.
     pub deliveries: Vec<OpenDelivery>,
+    range: Range,
+    queued: Time,
+    topic: Topic,
+    /// Of those alerts that say that their nodes are flapping.
+    flapping_topic: Topic,
+    flapping: Vec<i64>,
+    /// Names, one a line.
+    nodes: String,
 }
 
-/// A delivery that is to be made.
+/// Alerts on their way to a channel which share their fate so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenDelivery {
     /// Name of the channel.
@@ -40,10 +48,33 @@ pub struct OpenDelivery {
     pub batch: Option<i64>,
     /// Whether another process that is alive is at it.
     pub busy: bool,
+    range: Range,
 }
 
-/// The facts of an alert, or why they cannot be read.
-pub type Facts = Result<Alert, serde_json::Error>;
+impl OpenParcel {
+    /// The alerts of one of its deliveries.
+    pub fn waiting<'a>(&'a self, delivery: &'a OpenDelivery) -> impl Iterator<Item = Waiting<'a>> {
+        let nodes = self.nodes.split('\n').chain(std::iter::repeat(""));
+        let alerts = self.range.ids().zip(nodes);
+        let before = delivery.range.first - self.range.first;
+        let alerts = alerts.skip(usize::try_from(before).unwrap_or(0));
+        let count = usize::try_from(delivery.range.len()).unwrap_or(usize::MAX);
+        alerts.take(count).map(|(id, node)| Waiting {
+            id,
+            queued: self.queued,
+            topic: if self.flapping.binary_search(&id).is_ok() {
+                &self.flapping_topic
+            } else {
+                &self.topic
+            },
+            node,
+            attempts: delivery.attempts,
+            next_attempt: delivery.next_attempt,
+            batch: delivery.batch,
+            busy: delivery.busy,
+        })
+    }
+}
 
 /// A claim on deliveries.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +116,7 @@ impl Store {
     pub fn has_work(&self, now: Time) -> Result<bool, StateError> {
         self.connection()
             .query_row(
-                "SELECT EXISTS(SELECT * FROM alert WHERE id > (SELECT up_to FROM admitted)) \
+                "SELECT EXISTS(SELECT * FROM parcel WHERE first > (SELECT up_to FROM admitted)) \
                  OR EXISTS(SELECT * FROM memory WHERE calm_at <= ?1 AND calm_at IS NOT NULL) \
                  OR EXISTS(SELECT * FROM delivery WHERE state = 'pending' AND next_attempt <= ?1 \
                            AND state NOT IN ('done', 'skipped'))",
@@ -99,32 +130,13 @@ impl Store {
     pub fn claimant(&self, chance: u64) -> Result<Claimant, StateError> {
         Claimant::new(self.place(), chance)
     }
-
-    /// The facts of alerts by their ids, in the order given, without those that are gone.
-    pub fn alerts(&self, ids: &[i64]) -> Result<Vec<(i64, Facts)>, StateError> {
-        let attempt = || StateError::database("read alerts", self.place());
-        // One statement: outside of a transaction each would take and drop the locks of the database.
-        let mut statement = self
-            .connection()
-            .prepare(
-                "SELECT alert.id, alert.body FROM json_each(?1) AS wanted \
-                 JOIN alert ON alert.id = wanted.value ORDER BY wanted.key",
-            )
-            .map_err(attempt())?;
-        let rows = statement
-            .query_map([list(ids)], |row| {
-                Ok((row.get(0)?, serde_json::from_str(row.get_ref(1)?.as_str()?)))
-            })
-            .map_err(attempt())?;
-        rows.collect::<rusqlite::Result<_>>().map_err(attempt())
-    }
 }
 
 impl Transaction<'_> {
     /// Alerts that are to be sent, in the order of their ids. Within a transaction, so that what is claimed after it is
     /// what was looked at.
-    pub fn open_alerts(&self, now: Time) -> Result<Vec<OpenAlert>, StateError> {
-        open_alerts(&self.inner, self.place, now)
+    pub fn open_alerts(&self, now: Time) -> Result<Vec<OpenParcel>, StateError> {
+        open_parcels(&self.inner, self.place, now)
     }
 
     /// Marks deliveries of a channel as this process's.
@@ -134,20 +146,15 @@ impl Transaction<'_> {
         alerts: &[i64],
         claim: Claim<'_>,
     ) -> Result<(), StateError> {
-        let row = params![
-            list(alerts),
-            channel,
-            claim.claimant.token(),
-            claim.until.millis()
-        ];
-        self.inner
-            .execute(
-                "UPDATE delivery SET claim = ?3, claimed_until = ?4 \
-                 WHERE alert IN (SELECT value FROM json_each(?1)) AND channel = ?2 AND state = 'pending'",
-                row,
-            )
-            .map(drop)
-            .map_err(StateError::database("claim deliveries", self.place))
+        let (token, until) = (claim.claimant.token(), claim.until.millis());
+        self.change(
+            "UPDATE delivery SET claim = ?4, claimed_until = ?5 \
+             WHERE first BETWEEN ?1 AND ?2 AND channel = ?3 AND state = 'pending' RETURNING first, last",
+            (channel, alerts),
+            &[&token, &until],
+        )
+        .map(drop)
+        .map_err(StateError::database("claim deliveries", self.place))
     }
 
     /// Counts an attempt before it is made. Returns the alerts that are still to be sent: somebody may have dropped
@@ -159,28 +166,19 @@ impl Transaction<'_> {
         alerts: &[i64],
         claim: Claim<'_>,
     ) -> Result<Vec<i64>, StateError> {
-        let attempt = StateError::database("start deliveries", self.place);
-        let mut statement = self
-            .inner
-            .prepare(
-                "UPDATE delivery SET attempts = attempts + 1, batch = ?3, claimed_until = ?5 \
-                 WHERE alert IN (SELECT value FROM json_each(?1)) AND channel = ?2 \
-                 AND state = 'pending' AND claim = ?4 RETURNING alert",
+        let (token, until) = (claim.claimant.token(), claim.until.millis());
+        let started = self
+            .change(
+                "UPDATE delivery SET attempts = attempts + 1, batch = ?5, claimed_until = ?6 \
+                 WHERE first BETWEEN ?1 AND ?2 AND channel = ?3 AND state = 'pending' AND claim = ?4 \
+                 RETURNING first, last",
+                (channel, alerts),
+                &[&token, &batch, &until],
             )
-            .map_err(&attempt)?;
-        let row = params![
-            list(alerts),
-            channel,
-            batch,
-            claim.claimant.token(),
-            claim.until.millis()
-        ];
-        let rows = statement
-            .query_map(row, |row| row.get(0))
-            .map_err(&attempt)?;
-        let started: HashSet<i64> = rows.collect::<rusqlite::Result<_>>().map_err(&attempt)?;
-        let kept = alerts.iter().filter(|alert| started.contains(alert));
-        Ok(kept.copied().collect())
+            .map_err(StateError::database("start deliveries", self.place))?;
+        let mut ids: Vec<i64> = started.into_iter().flat_map(Range::ids).collect();
+        ids.sort_unstable();
+        Ok(ids)
     }
 
     /// Ends the claim on deliveries of a channel, with what came of them. Returns how many it was.
@@ -191,7 +189,6 @@ impl Transaction<'_> {
         settlement: &Settlement,
         now: Time,
     ) -> Result<u64, StateError> {
-        let attempt = StateError::database("settle deliveries", self.place);
         let (state, at, reason) = match settlement {
             Settlement::Done => ("done", None, None),
             Settlement::Again { at, reason } => ("pending", Some(at.millis()), Some(reason)),
@@ -200,19 +197,46 @@ impl Transaction<'_> {
             Settlement::Released => ("pending", None, None),
         };
         let settled = (state != "pending").then_some(now.millis());
-        let count = self
-            .inner
-            .execute(
-                "UPDATE delivery SET state = ?3, next_attempt = coalesce(?4, next_attempt), \
-                 last_error = CASE WHEN ?3 = 'done' THEN NULL ELSE coalesce(?5, last_error) END, \
-                 settled = ?6, claim = NULL, claimed_until = NULL \
-                 WHERE alert IN (SELECT value FROM json_each(?1)) AND channel = ?2 AND state = 'pending'",
-                params![list(alerts), channel, state, at, reason, settled],
+        let changed = self
+            .change(
+                "UPDATE delivery SET state = ?4, next_attempt = coalesce(?5, next_attempt), \
+                 last_error = CASE WHEN ?4 = 'done' THEN NULL ELSE coalesce(?6, last_error) END, \
+                 settled = ?7, claim = NULL, claimed_until = NULL \
+                 WHERE first BETWEEN ?1 AND ?2 AND channel = ?3 AND state = 'pending' RETURNING first, last",
+                (channel, alerts),
+                &[&state, &at, &reason, &settled],
             )
-            .map_err(attempt)?;
+            .map_err(StateError::database("settle deliveries", self.place))?;
+        let count = changed.into_iter().map(Range::len).sum();
         // A message that a power failure lets us forget would be sent again.
         self.durable |= settled.is_some() && count > 0;
-        Ok(u64::try_from(count).unwrap_or(u64::MAX))
+        Ok(count)
+    }
+
+    /// Changes the deliveries of alerts on a channel. The statement gets a range of ids, the channel and the rest, and
+    /// returns the ranges that it changed.
+    fn change(
+        &self,
+        statement: &str,
+        (channel, alerts): (&str, &[i64]),
+        rest: &[&dyn ToSql],
+    ) -> rusqlite::Result<Vec<Range>> {
+        if alerts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut scissors = Scissors::new(&self.inner)?;
+        let mut statement = self.inner.prepare(statement)?;
+        let mut changed = Vec::new();
+        for range in ranges::of(alerts.iter().copied()) {
+            scissors.cut(range, Some(channel))?;
+            let mut values: Vec<&dyn ToSql> = vec![&range.first, &range.last, &channel];
+            values.extend(rest);
+            let rows = statement.query_map(&values[..], read_range)?;
+            for row in rows {
+                changed.push(row?);
+            }
+        }
+        Ok(changed)
     }
 
     /// Adds to the deliveries of a channel that ended so.
@@ -274,67 +298,92 @@ impl Transaction<'_> {
     }
 }
 
-/// Ids as one parameter of a statement: a statement for each would take most of the time.
-fn list(alerts: &[i64]) -> String {
-    let ids: Vec<String> = alerts.iter().map(ToString::to_string).collect();
-    format!("[{}]", ids.join(","))
-}
-
-fn open_alerts(
+fn open_parcels(
     connection: &Connection,
     place: &Place,
     now: Time,
-) -> Result<Vec<OpenAlert>, StateError> {
+) -> Result<Vec<OpenParcel>, StateError> {
     let attempt = || StateError::database("read the outbox", place);
     // The columns before the body: its pages are not touched.
     let mut statement = connection
         .prepare(
-            "SELECT a.id, a.queued, a.rule, a.node, a.kind, a.severity, a.template, a.dry_run, \
-                    EXISTS(SELECT * FROM flapping WHERE alert = a.id), \
-                    d.channel, d.attempts, d.next_attempt, d.batch, d.claim, d.claimed_until \
-             FROM delivery d JOIN alert a ON a.id = d.alert \
+            "SELECT d.first, d.last, d.channel, d.attempts, d.next_attempt, d.batch, d.claim, d.claimed_until, \
+                    p.first, p.last, p.queued, p.rule, p.kind, p.severity, p.template, p.dry_run, p.nodes \
+             FROM delivery d JOIN parcel p ON p.first = (SELECT max(first) FROM parcel WHERE first <= d.first) \
              WHERE d.state = 'pending' AND d.state NOT IN ('done', 'skipped') \
-                   AND d.alert <= (SELECT up_to FROM admitted) \
-             ORDER BY d.alert LIMIT ?1",
+                   AND d.first <= (SELECT up_to FROM admitted) \
+             ORDER BY d.first",
         )
         .map_err(attempt())?;
-    let mut rows = statement.query([MOST_DELIVERIES]).map_err(attempt())?;
+    let mut rows = statement.query([]).map_err(attempt())?;
     let mut alive: HashMap<String, bool> = HashMap::new();
-    let mut alerts: Vec<OpenAlert> = Vec::new();
-    while let Some(row) = rows.next().map_err(attempt())? {
-        let id: i64 = row.get(0).map_err(attempt())?;
-        if alerts.last().is_none_or(|last| last.header.id != id) {
-            alerts.push(OpenAlert {
-                header: read_header(row).map_err(attempt())?,
-                deliveries: Vec::new(),
-            });
+    let mut is_alive = |token: String| {
+        *alive
+            .entry(token)
+            .or_insert_with_key(|token| claimant::is_alive(place, token))
+    };
+    let mut parcels: Vec<OpenParcel> = Vec::new();
+    let mut left = MOST_DELIVERIES;
+    while left > 0
+        && let Some(row) = rows.next().map_err(attempt())?
+    {
+        let first: i64 = row.get(8).map_err(attempt())?;
+        if parcels.last().is_none_or(|last| last.range.first != first) {
+            parcels.push(read_parcel(row).map_err(attempt())?);
         }
-        let mut is_alive = |token: String| {
-            *alive
-                .entry(token)
-                .or_insert_with_key(|token| claimant::is_alive(place, token))
-        };
         let delivery = read_open(row, now, &mut is_alive).map_err(attempt())?;
-        if let Some(alert) = alerts.last_mut() {
-            alert.deliveries.push(delivery);
+        left = left.saturating_sub(delivery.range.len());
+        if let Some(parcel) = parcels.last_mut() {
+            parcel.deliveries.push(delivery);
         }
     }
-    Ok(alerts)
+    mark_flapping(connection, &mut parcels).map_err(attempt())?;
+    Ok(parcels)
 }
 
-fn read_header(row: &Row<'_>) -> rusqlite::Result<Header> {
-    Ok(Header {
-        id: row.get(0)?,
-        queued: Time::from_millis(row.get(1)?),
-        node: row.get(3)?,
-        topic: Topic {
-            rule: row.get(2)?,
-            kind: read_kind(row.get_ref(4)?.as_str()?),
-            severity: Severity::parse(row.get_ref(5)?.as_str()?).unwrap_or(Severity::Warning),
-            template: row.get(6)?,
-            dry_run: row.get(7)?,
-            flapping: row.get(8)?,
+/// Tells the parcels which of their alerts say that a node is flapping.
+fn mark_flapping(connection: &Connection, parcels: &mut [OpenParcel]) -> rusqlite::Result<()> {
+    let Some(first) = parcels.first().map(|parcel| parcel.range.first) else {
+        return Ok(());
+    };
+    let mut statement =
+        connection.prepare("SELECT alert FROM flapping WHERE alert >= ?1 ORDER BY alert")?;
+    let mut rows = statement.query([first])?;
+    while let Some(row) = rows.next()? {
+        let alert: i64 = row.get(0)?;
+        let place = parcels.partition_point(|parcel| parcel.range.last < alert);
+        if let Some(parcel) = parcels.get_mut(place)
+            && parcel.range.ids().contains(&alert)
+        {
+            parcel.flapping.push(alert);
+        }
+    }
+    Ok(())
+}
+
+fn read_parcel(row: &Row<'_>) -> rusqlite::Result<OpenParcel> {
+    let topic = Topic {
+        rule: row.get(11)?,
+        kind: read_kind(row.get_ref(12)?.as_str()?),
+        severity: Severity::parse(row.get_ref(13)?.as_str()?).unwrap_or(Severity::Warning),
+        template: row.get(14)?,
+        dry_run: row.get(15)?,
+        flapping: false,
+    };
+    Ok(OpenParcel {
+        deliveries: Vec::new(),
+        range: Range {
+            first: row.get(8)?,
+            last: row.get(9)?,
         },
+        queued: Time::from_millis(row.get(10)?),
+        flapping_topic: Topic {
+            flapping: true,
+            ..topic.clone()
+        },
+        topic,
+        flapping: Vec::new(),
+        nodes: names::unpacked(row.get_ref(16)?.as_str()?),
     })
 }
 
@@ -343,14 +392,15 @@ fn read_open(
     now: Time,
     is_alive: &mut impl FnMut(String) -> bool,
 ) -> rusqlite::Result<OpenDelivery> {
-    let claim: Option<String> = row.get(13)?;
-    let until: Option<i64> = row.get(14)?;
+    let claim: Option<String> = row.get(6)?;
+    let until: Option<i64> = row.get(7)?;
     let runs = until.is_some_and(|until| until > now.millis());
     Ok(OpenDelivery {
-        channel: row.get(9)?,
-        attempts: row.get(10)?,
-        next_attempt: Time::from_millis(row.get(11)?),
-        batch: row.get(12)?,
+        range: read_range(row)?,
+        channel: row.get(2)?,
+        attempts: row.get(3)?,
+        next_attempt: Time::from_millis(row.get(4)?),
+        batch: row.get(5)?,
         busy: runs && claim.is_some_and(is_alive),
     })
 }

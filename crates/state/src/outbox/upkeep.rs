@@ -6,7 +6,8 @@ use ng_delivery::Memory;
 use ng_engine::time::Time;
 use rusqlite::{Connection, params};
 
-use super::admission::read_memory;
+use super::ranges::{Range, Scissors};
+use super::{memories, read_range};
 use crate::error::StateError;
 use crate::place::Place;
 use crate::store::Store;
@@ -19,7 +20,7 @@ pub struct Keep {
     pub dead: Duration,
     /// Alerts that need nothing any more, from when they were queued.
     pub settled: Duration,
-    /// The most alerts that need nothing any more.
+    /// The most alerts that need nothing any more; of what was queued together, all or nothing is kept.
     pub most_settled: u32,
     /// Receivers nobody sends to.
     pub receivers: Duration,
@@ -50,11 +51,12 @@ impl Transaction<'_> {
     /// how many.
     pub fn retry(&mut self, alert: i64, now: Time) -> Result<usize, StateError> {
         let attempt = StateError::database("retry an alert", self.place);
+        self.part(alert).map_err(&attempt)?;
         let count = self
             .inner
             .execute(
                 "UPDATE delivery SET state = 'pending', attempts = 0, next_attempt = ?2, batch = NULL, \
-                 settled = NULL WHERE alert = ?1 AND state IN ('pending', 'held', 'dead')",
+                 settled = NULL WHERE first = ?1 AND state IN ('pending', 'held', 'dead')",
                 params![alert, now.millis()],
             )
             .map_err(&attempt)?;
@@ -70,10 +72,11 @@ impl Transaction<'_> {
     /// Gives up an alert: what is not sent yet is never sent, and is no dead letter. Returns on how many channels.
     pub fn drop_alert(&mut self, alert: i64, now: Time) -> Result<usize, StateError> {
         let attempt = StateError::database("drop an alert", self.place);
+        self.part(alert).map_err(&attempt)?;
         self.inner
             .execute(
                 "INSERT INTO tally SELECT channel, 'dropped', '', 1 FROM delivery \
-                 WHERE alert = ?1 AND state IN ('pending', 'held', 'dead') \
+                 WHERE first = ?1 AND state IN ('pending', 'held', 'dead') \
                  ON CONFLICT DO UPDATE SET value = value + 1",
                 [alert],
             )
@@ -82,7 +85,7 @@ impl Transaction<'_> {
             .inner
             .execute(
                 "UPDATE delivery SET state = 'skipped', last_error = 'dropped by hand', settled = ?2, \
-                 claim = NULL WHERE alert = ?1 AND state IN ('pending', 'held', 'dead')",
+                 claim = NULL WHERE first = ?1 AND state IN ('pending', 'held', 'dead')",
                 params![alert, now.millis()],
             )
             .map_err(&attempt)?;
@@ -98,14 +101,19 @@ impl Transaction<'_> {
         is_stale: impl Fn(&Memory) -> bool,
     ) -> Result<(), StateError> {
         self.prune_rows(keep, now)
-            .and_then(|()| self.prune_memories(is_stale))
+            .and_then(|()| memories::prune(&self.inner, is_stale))
             .map_err(StateError::database("clear up the outbox", self.place))
+    }
+
+    /// Parts an alert from those with which it shares its deliveries.
+    fn part(&self, alert: i64) -> rusqlite::Result<()> {
+        Scissors::new(&self.inner)?.cut(Range::one(alert), None)
     }
 
     fn prune_rows(&self, keep: &Keep, now: Time) -> rusqlite::Result<()> {
         let before = |age: Duration| now.minus(age).millis();
         self.inner.execute(
-            "INSERT INTO tally SELECT channel, 'expired', '', count(*) FROM delivery \
+            "INSERT INTO tally SELECT channel, 'expired', '', sum(last - first + 1) FROM delivery \
              WHERE state = 'dead' AND state NOT IN ('done', 'skipped') AND settled < ?1 GROUP BY channel \
              ON CONFLICT DO UPDATE SET value = value + excluded.value",
             [before(keep.dead)],
@@ -115,22 +123,7 @@ impl Transaction<'_> {
              WHERE state = 'dead' AND state NOT IN ('done', 'skipped') AND settled < ?1",
             [before(keep.dead)],
         )?;
-        self.inner.execute(
-            "DELETE FROM alert WHERE id <= (SELECT up_to FROM admitted) \
-             AND (queued < ?1 OR id <= (SELECT max(id) FROM alert) - ?2) \
-             AND NOT EXISTS(SELECT * FROM delivery d WHERE d.alert = alert.id \
-                            AND d.state IN ('pending', 'held', 'dead'))",
-            params![before(keep.settled), keep.most_settled],
-        )?;
-        self.inner.execute(
-            "DELETE FROM delivery WHERE state IN ('done', 'skipped') \
-             AND NOT EXISTS(SELECT * FROM alert WHERE id = delivery.alert)",
-            [],
-        )?;
-        self.inner.execute(
-            "DELETE FROM flapping WHERE NOT EXISTS(SELECT * FROM alert WHERE id = flapping.alert)",
-            [],
-        )?;
+        self.prune_parcels(before(keep.settled), keep.most_settled)?;
         self.inner.execute(
             "DELETE FROM receiver WHERE at < ?1 AND paused_until < ?1",
             [before(keep.receivers)],
@@ -138,22 +131,27 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    fn prune_memories(&self, is_stale: impl Fn(&Memory) -> bool) -> rusqlite::Result<()> {
-        let mut statement = self
-            .inner
-            .prepare("SELECT score, at, calm_at, held, told, rule, node FROM memory WHERE held_alert IS NULL")?;
-        let mut rows = statement.query([])?;
-        let mut stale: Vec<(String, String)> = Vec::new();
-        while let Some(row) = rows.next()? {
-            if is_stale(&read_memory(row)?) {
-                stale.push((row.get(5)?, row.get(6)?));
-            }
+    fn prune_parcels(&self, before: i64, most: u32) -> rusqlite::Result<()> {
+        let mut statement = self.inner.prepare(
+            "DELETE FROM parcel WHERE last <= (SELECT up_to FROM admitted) \
+             AND (queued < ?1 OR last <= (SELECT given FROM admitted) - ?2) \
+             AND NOT EXISTS(SELECT * FROM delivery d WHERE d.first BETWEEN parcel.first AND parcel.last \
+                            AND d.state IN ('pending', 'held', 'dead')) RETURNING first, last",
+        )?;
+        let rows = statement.query_map(params![before, most], read_range)?;
+        let gone: Vec<Range> = rows.collect::<rusqlite::Result<_>>()?;
+        if gone.is_empty() {
+            return Ok(());
         }
-        let mut delete = self
+        let mut deliveries = self
             .inner
-            .prepare("DELETE FROM memory WHERE rule = ?1 AND node = ?2")?;
-        for (rule, node) in stale {
-            delete.execute([rule, node])?;
+            .prepare("DELETE FROM delivery WHERE first BETWEEN ?1 AND ?2")?;
+        let mut flapping = self
+            .inner
+            .prepare("DELETE FROM flapping WHERE alert BETWEEN ?1 AND ?2")?;
+        for Range { first, last } in gone {
+            deliveries.execute([first, last])?;
+            flapping.execute([first, last])?;
         }
         Ok(())
     }

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a failure ends the test")]
 
 mod damage;
+mod fates;
 mod measure;
 mod outbox;
 mod processes;
 mod property;
 mod store;
 mod support;
+mod upgrade;

@@ -6,7 +6,10 @@ use std::time::Duration;
 use ng_delivery::{Admission, Memory, ReceiverState, Told};
 use ng_engine::plan::{Alert, AlertKind};
 use ng_engine::time::Time;
-use ng_state::{Claim, DeliveryState, Keep, OutboxFilter, Settlement, Store, Transaction};
+use ng_state::{
+    Claim, DeliveryState, FreshAlert, Keep, OpenParcel, OutboxFilter, Settlement, Store,
+    Transaction,
+};
 use tempfile::TempDir;
 
 use crate::support::{NOW, alert, open};
@@ -38,6 +41,17 @@ fn states(store: &Store, id: i64) -> Vec<(String, DeliveryState)> {
         .collect()
 }
 
+/// Nodes of the alerts that are to be sent, channel by channel.
+fn waiting(open: &[OpenParcel]) -> Vec<&str> {
+    let deliveries = |parcel: &'_ OpenParcel| parcel.deliveries.len();
+    assert!(open.iter().all(|parcel| deliveries(parcel) > 0));
+    let of_parcel = open.iter().flat_map(|parcel| {
+        let deliveries = parcel.deliveries.iter();
+        deliveries.flat_map(|delivery| parcel.waiting(delivery))
+    });
+    of_parcel.map(|waiting| waiting.node).collect()
+}
+
 fn later(seconds: u64) -> Time {
     NOW.plus(Duration::from_secs(seconds))
 }
@@ -56,12 +70,12 @@ fn new_alerts_are_admitted_once_and_in_order() {
             "nothing is sent that was not admitted"
         );
         let admitted = transaction.admit(NOW, |alert, memory| {
-            seen.push((alert.node.clone(), *memory));
+            seen.push((alert.node.to_owned(), *memory));
             memory.told = Some(Told::Triggered);
             Admission::Send
         });
         assert_eq!(admitted.unwrap(), 2);
-        assert_eq!(transaction.open_alerts(NOW).unwrap().len(), 2);
+        assert_eq!(waiting(&transaction.open_alerts(NOW).unwrap()), ["a", "b"]);
     });
     let unknown = Memory::default();
     assert_eq!(seen, [("a".to_owned(), unknown), ("b".to_owned(), unknown)]);
@@ -100,7 +114,7 @@ fn only_the_newest_alert_of_a_node_is_held() {
     let calm_at = later(60);
     let ids = queue(&mut store, &[alert("a", &["log"]), alert("a", &["log"])]);
     write(&mut store, |transaction| {
-        let hold = |_: &_, memory: &mut Memory| {
+        let hold = |_: &FreshAlert<'_>, memory: &mut Memory| {
             memory.calm_at = Some(calm_at);
             Admission::Hold
         };
@@ -121,6 +135,43 @@ fn only_the_newest_alert_of_a_node_is_held() {
         assert_eq!(found, calm);
     }
     assert_eq!(states(&store, ids[1])[0].1, DeliveryState::Pending);
+}
+
+/// Alerts that are held together are let go one by one.
+#[test]
+fn each_of_several_that_are_held_is_let_go() {
+    let directory = TempDir::new().unwrap();
+    let mut store = open(directory.path());
+    let nodes = ["a", "b", "c"].map(|node| alert(node, &["log"]));
+    let ids = queue(&mut store, &nodes);
+    write(&mut store, |transaction| {
+        let hold = |_: &FreshAlert<'_>, memory: &mut Memory| {
+            memory.calm_at = Some(NOW);
+            Admission::Hold
+        };
+        transaction.admit(NOW, hold).unwrap();
+        // One is given up meanwhile: nothing is left of it to tell.
+        transaction.drop_alert(ids[1], NOW).unwrap();
+        let mut kinds = Vec::new();
+        let decide = |memory: &mut Memory, newest: Option<AlertKind>| {
+            memory.calm_at = None;
+            kinds.push(newest);
+            true
+        };
+        assert_eq!(transaction.calm_down(NOW, decide).unwrap(), 3);
+        let told = Some(AlertKind::Trigger);
+        kinds.sort_by_key(Option::is_none);
+        assert_eq!(kinds, [told, told, None]);
+    });
+    let expected = [
+        DeliveryState::Pending,
+        DeliveryState::Skipped,
+        DeliveryState::Pending,
+    ];
+    assert_eq!(
+        [0, 1, 2].map(|place| states(&store, ids[place])[0].1),
+        expected
+    );
 }
 
 #[test]
@@ -273,15 +324,12 @@ fn what_is_settled_is_kept_for_a_while_and_what_is_open_for_ever() {
     let directory = TempDir::new().unwrap();
     let mut store = open(directory.path());
     let names = ["done", "dead", "pending", "new"];
-    let ids = queue(
-        &mut store,
-        &names[..3]
-            .iter()
-            .map(|name| alert(name, &["log"]))
-            .collect::<Vec<_>>(),
-    );
+    let ids: Vec<i64> = names[..3]
+        .iter()
+        .flat_map(|name| queue(&mut store, &[alert(name, &["log"])]))
+        .collect();
     write(&mut store, |transaction| {
-        let stale = |_: &_, memory: &mut Memory| {
+        let stale = |_: &FreshAlert<'_>, memory: &mut Memory| {
             memory.score = 1.0;
             Admission::Send
         };
@@ -322,7 +370,18 @@ fn only_some_of_what_is_settled_is_kept_whatever_its_age() {
     let more: Vec<Alert> = (0..10)
         .map(|node| alert(&node.to_string(), &["log"]))
         .collect();
-    let ids = queue(&mut store, &more);
+    // What was queued together stays together: two here, one alone, three, two, one alone, and one.
+    let mut ids = Vec::new();
+    for some in [
+        &more[..2],
+        &more[2..3],
+        &more[3..6],
+        &more[6..8],
+        &more[8..9],
+        &more[9..],
+    ] {
+        ids.extend(queue(&mut store, some));
+    }
     admit(&mut store, Admission::Send);
     write(&mut store, |transaction| {
         transaction
@@ -331,6 +390,14 @@ fn only_some_of_what_is_settled_is_kept_whatever_its_age() {
         transaction.prune(&KEEP, NOW, |_| true).unwrap();
     });
     assert_eq!(left(&store), ["6", "7", "8", "9"]);
+    let more = Keep {
+        most_settled: 3,
+        ..KEEP
+    };
+    write(&mut store, |transaction| {
+        transaction.prune(&more, NOW, |_| true).unwrap();
+    });
+    assert_eq!(left(&store), ["6", "7", "8", "9"], "all of them or none");
 }
 
 #[test]
@@ -377,4 +444,75 @@ fn the_oldest_alert_that_waits_is_known() {
         store.outbox_counts().unwrap().oldest_pending,
         Some(later(7))
     );
+}
+
+/// What cannot be read is told as such, and what lies beside it is read.
+#[test]
+fn a_parcel_that_cannot_be_read_holds_up_no_other() {
+    let damages = [
+        "UPDATE parcel SET body = '{}' WHERE first = 1",
+        "UPDATE parcel SET numbers = x'00' WHERE first = 1",
+        "UPDATE parcel SET nodes = 'a' WHERE first = 1",
+        "UPDATE parcel SET body = x'ff' WHERE first = 1",
+        "UPDATE parcel SET last = 1 WHERE first = 1",
+    ];
+    for damage in damages {
+        let directory = TempDir::new().unwrap();
+        let mut store = open(directory.path());
+        let mut ids = queue(&mut store, &[alert("a", &["log"]), alert("b", &["log"])]);
+        ids.extend(queue(&mut store, &[alert("c", &["log"])]));
+        admit(&mut store, Admission::Send);
+        let connection = rusqlite::Connection::open(directory.path().join("state.db")).unwrap();
+        connection.execute_batch(damage).unwrap();
+        let read: Vec<bool> = store
+            .alerts(&ids)
+            .unwrap()
+            .iter()
+            .map(|loaded| loaded.parcel.is_ok())
+            .collect();
+        assert_eq!(read, [false, true], "{damage}");
+        let listed = store.outbox(OutboxFilter::default()).unwrap();
+        assert_eq!(listed.last().unwrap().node, "c", "{damage}");
+        assert!(listed.last().unwrap().alert.is_ok(), "{damage}");
+        let open = write(&mut store, |transaction| {
+            transaction.open_alerts(NOW).unwrap()
+        });
+        assert!(waiting(&open).contains(&"c"), "{damage}");
+    }
+}
+
+#[test]
+fn alerts_are_read_by_their_ids() {
+    let directory = TempDir::new().unwrap();
+    let mut store = open(directory.path());
+    let all: Vec<Alert> = (0..6)
+        .map(|node| alert(&format!("n{node}"), &["log"]))
+        .collect();
+    for some in [&all[..4], &all[4..]] {
+        queue(&mut store, some);
+    }
+    let cases: [(&[i64], &[&[&str]]); 5] = [
+        (&[], &[]),
+        (
+            &[1, 2, 3, 4, 5, 6],
+            &[&["n0", "n1", "n2", "n3"], &["n4", "n5"]],
+        ),
+        (&[2, 4, 6], &[&["n1", "n3"], &["n5"]]),
+        (&[5], &[&["n4"]]),
+        (&[0, 3, 7, 99], &[&["n2"]]),
+    ];
+    for (ids, expected) in cases {
+        let loaded = store.alerts(ids).unwrap();
+        let found: Vec<Vec<&str>> = loaded
+            .iter()
+            .map(|loaded| {
+                let members = loaded.parcel.as_ref().unwrap().members();
+                members.map(|member| member.node).collect()
+            })
+            .collect();
+        assert_eq!(found, expected, "{ids:?}");
+        let known: Vec<i64> = loaded.into_iter().flat_map(|loaded| loaded.ids).collect();
+        let there = ids.iter().copied().filter(|id| (1..=6).contains(id));
+        assert_eq!(known, there.collect::<Vec<_>>());
+    }
 }

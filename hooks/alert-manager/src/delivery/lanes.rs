@@ -187,14 +187,17 @@ impl Run<'_, '_> {
         transaction.set_receiver(&lane.lane.key, &lane.lane.state)?;
         transaction.commit()?;
         (self.desk.step)(Step::Committed);
-        let mut alerts = Vec::with_capacity(ids.len());
-        for (id, alert) in self.store.alerts(&ids)? {
-            match alert {
-                Ok(alert) => alerts.push((id, alert)),
-                Err(error) => self.bury(&lane.lane.channel, id, &error)?,
+        let (mut parcels, mut ids) = (Vec::new(), ids);
+        for loaded in self.store.alerts(&std::mem::take(&mut ids))? {
+            match loaded.parcel {
+                Ok(parcel) => {
+                    parcels.push(parcel);
+                    ids.extend(loaded.ids);
+                }
+                Err(error) => self.bury(&lane.lane.channel, &loaded.ids, &error)?,
             }
         }
-        if alerts.is_empty() {
+        if ids.is_empty() {
             return Ok(());
         }
         let limit = match lane.lane.receiver.channel() {
@@ -202,14 +205,15 @@ impl Run<'_, '_> {
             _ => ATTEMPT,
         };
         let flight = Flight {
-            alerts: alerts.iter().map(|(id, _)| *id).collect(),
+            alerts: ids.clone(),
             attempts: batch.attempts + 1,
             deadline: self.desk.deadline.min(Instant::now() + limit),
         };
         let job = Job {
             lane: place,
             flapping: lane.lane.flapping.contains(&flight.alerts[0]),
-            alerts,
+            parcels,
+            ids,
             now,
             deadline: flight.deadline,
         };
@@ -220,16 +224,26 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// An alert that cannot be read is given up at once: it must not hold up the others.
-    fn bury(&mut self, channel: &str, id: i64, error: &serde_json::Error) -> anyhow::Result<()> {
-        let reason = format!("the stored alert {id} cannot be read: {error}");
+    /// Alerts that cannot be read are given up at once: they must not hold up the others.
+    fn bury(
+        &mut self,
+        channel: &str,
+        ids: &[i64],
+        error: &serde_json::Error,
+    ) -> anyhow::Result<()> {
+        let which = match ids {
+            [one] => format!("alert {one}"),
+            [first, .., last] => format!("alerts {first} to {last}"),
+            [] => return Ok(()),
+        };
+        let reason = format!("the stored {which} cannot be read: {error}");
         self.desk.log.error(
             "alert given up",
             &[("channel", channel.into()), ("reason", (&reason).into())],
         );
         let dead = Settlement::Dead { reason };
         let mut transaction = self.store.begin()?;
-        let count = transaction.settle(channel, &[id], &dead, self.desk.clock.now())?;
+        let count = transaction.settle(channel, ids, &dead, self.desk.clock.now())?;
         transaction.tally(channel, "dead", "unreadable", count)?;
         Ok(transaction.commit()?)
     }
@@ -243,12 +257,13 @@ impl Run<'_, '_> {
         let (end, reason) = end(ended.outcome);
         let retrying = self.desk.retrying();
         lane.lane.state.ended(end, retrying.delay, now, chance);
-        let told: HashSet<i64> = ended.told.into_iter().collect();
         let follows = next(end, flight.attempts, &retrying, now, chance);
-        let (done, open): (Vec<i64>, Vec<i64>) = flight
-            .alerts
-            .iter()
-            .partition(|id| follows == Next::Done || told.contains(id));
+        let (done, open): (Vec<i64>, Vec<i64>) = if follows == Next::Done {
+            (flight.alerts, Vec::new())
+        } else {
+            let told: HashSet<i64> = ended.told.into_iter().collect();
+            flight.alerts.into_iter().partition(|id| told.contains(id))
+        };
         let (result, settlement) = match follows {
             Next::Done => ("delivered", Settlement::Done),
             Next::Again(at) => {
@@ -273,7 +288,7 @@ impl Run<'_, '_> {
         (self.desk.step)(Step::Committed);
         let told = Told {
             channel,
-            alerts: flight.alerts.len(),
+            alerts: done.len() + open.len(),
             attempts: flight.attempts,
             reason: &reason,
         };

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ng_config::{ChannelKind, Config, MONITOR_CHANNEL};
-use ng_delivery::{Allowance, Batch, Grouping, Header, ReceiverState, Waiting};
+use ng_delivery::{Allowance, Batch, Grouping, ReceiverState, Waiting};
 use ng_hook::Logger;
 use ng_notify::Receiver;
-use ng_state::{Claim, Claimant, OpenAlert, Settlement, Store, Transaction};
+use ng_state::{Claim, Claimant, OpenParcel, Settlement, Transaction};
 
 use super::{CLAIM, Desk, Unusable};
 
@@ -37,23 +37,22 @@ const UNUSABLE: &str = "alert-manager/unusable-channels";
 
 /// Plans and claims, in one transaction: what is claimed is what was looked at.
 pub(super) fn claim(
-    store: &mut Store,
+    transaction: &mut Transaction<'_>,
     desk: &Desk<'_>,
     claimant: &Claimant,
 ) -> anyhow::Result<Vec<Lane>> {
     let now = desk.clock.now();
-    let mut transaction = store.begin()?;
     let open = transaction.open_alerts(now)?;
     let mut lanes = Vec::new();
     let mut unusable = BTreeMap::new();
     for (channel, waiting) in by_channel(&open) {
         match receiver(channel, desk.config) {
             Ok(receiver) => {
-                let lane = lane(&mut transaction, (channel, receiver), &waiting, desk)?;
+                let lane = lane(transaction, (channel, receiver), &waiting, desk)?;
                 lanes.extend(lane);
             }
             Err(reason) => {
-                settle_unusable(&mut transaction, channel, &waiting, &reason, desk)?;
+                settle_unusable(transaction, channel, &waiting, &reason, desk)?;
                 unusable.insert(channel.to_owned(), reason);
             }
         }
@@ -67,25 +66,18 @@ pub(super) fn claim(
             transaction.claim(&lane.channel, &batch.alerts, claim)?;
         }
     }
-    warn_unusable(&mut transaction, &unusable, desk)?;
-    transaction.commit()?;
+    warn_unusable(transaction, &unusable, desk)?;
     Ok(lanes)
 }
 
-fn by_channel(open: &[OpenAlert]) -> BTreeMap<&str, Vec<Waiting<'_>>> {
+fn by_channel(open: &[OpenParcel]) -> BTreeMap<&str, Vec<Waiting<'_>>> {
     let mut channels: BTreeMap<&str, Vec<Waiting<'_>>> = BTreeMap::new();
-    for alert in open {
-        for delivery in &alert.deliveries {
+    for parcel in open {
+        for delivery in &parcel.deliveries {
             channels
                 .entry(&delivery.channel)
                 .or_default()
-                .push(Waiting {
-                    header: &alert.header,
-                    attempts: delivery.attempts,
-                    next_attempt: delivery.next_attempt,
-                    batch: delivery.batch,
-                    busy: delivery.busy,
-                });
+                .extend(parcel.waiting(delivery));
         }
     }
     channels
@@ -129,7 +121,6 @@ fn lane(
     };
     let batches = ng_delivery::plan(waiting, &grouping, now);
     let queue = give_up(transaction, channel, batches, desk)?;
-    let flaps = |header: &&Header| header.topic.flapping;
     Ok((!queue.is_empty()).then(|| Lane {
         channel: channel.to_owned(),
         receiver: Arc::new(receiver),
@@ -139,9 +130,8 @@ fn lane(
         queue,
         flapping: waiting
             .iter()
-            .map(|waiting| waiting.header)
-            .filter(flaps)
-            .map(|header| header.id)
+            .filter(|waiting| waiting.topic.flapping)
+            .map(|waiting| waiting.id)
             .collect(),
     }))
 }
@@ -158,9 +148,8 @@ fn settle_unusable(
     let free = waiting.iter().filter(|waiting| !waiting.busy);
     let is_old = |queued| now.since(queued) >= LONGEST_WAIT;
     let ids: Vec<i64> = free
-        .map(|waiting| waiting.header)
-        .filter(|header| desk.unusable == Unusable::Settle || is_old(header.queued))
-        .map(|header| header.id)
+        .filter(|waiting| desk.unusable == Unusable::Settle || is_old(waiting.queued))
+        .map(|waiting| waiting.id)
         .collect();
     let reason = reason.to_owned();
     let (settlement, result) = match desk.unusable {

@@ -1,0 +1,507 @@
+//! Alerts that differ in nothing but their nodes and numbers: what they share stands once.
+//!
+//! A rule that triggers on a thousand nodes makes a thousand alerts that say nearly the same. As one parcel they are
+//! kept, read and sent for little more than one alone.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::history::Guard;
+use crate::plan::{ActionNote, Alert, Input, Seen};
+use crate::time::Time;
+
+/// The most alerts in one parcel: so much is read at a time.
+pub const MOST: usize = 1000;
+/// How many of the newest parcels an alert is held against, so that alerts that are all different stay cheap.
+const OPEN: usize = 8;
+
+/// Alerts of different nodes that differ in nothing else but `since`, `repeats` and the numbers that were read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parcel {
+    /// One of the alerts; its own numbers stand with those of the others.
+    head: Alert,
+    /// Names of the nodes, one a line.
+    nodes: String,
+    /// What differs, one record a node.
+    numbers: Vec<u8>,
+    len: usize,
+}
+
+/// Alerts in parcels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Packed {
+    /// The parcels. Of two alerts of one node, the later one is in a later parcel.
+    pub parcels: Vec<Parcel>,
+    /// For each alert, in the order given, its parcel and its place in it.
+    pub places: Vec<(usize, usize)>,
+}
+
+/// One of the alerts in a parcel.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'p> {
+    /// Name of the node.
+    pub node: &'p str,
+    /// When the episode began.
+    pub since: Time,
+    /// How often the actions ran again.
+    pub repeats: u32,
+    head: &'p Alert,
+    numbers: Numbers<'p>,
+}
+
+impl Packed {
+    /// Puts alerts into parcels, in each in the order of the nodes' names.
+    pub fn of(alerts: &[Alert]) -> Self {
+        let mut packed = Self::default();
+        // An alert never gets into a parcel before one in which an earlier alert of its node is.
+        let mut first_free: HashMap<&str, usize, rustc_hash::FxBuildHasher> = HashMap::default();
+        for alert in alerts {
+            let free = first_free.entry(&alert.node).or_default();
+            let place = packed.put(alert, *free);
+            *free = place.0 + 1;
+            packed.places.push(place);
+        }
+        packed.sort();
+        packed
+    }
+
+    /// What reads them looks for nodes by their names, and need not sort them each time.
+    fn sort(&mut self) {
+        let mut moved: Vec<Vec<usize>> = Vec::with_capacity(self.parcels.len());
+        moved.extend(self.parcels.iter_mut().map(Parcel::sort));
+        for (parcel, place) in &mut self.places {
+            if let Some(to) = moved[*parcel].get(*place) {
+                *place = *to;
+            }
+        }
+    }
+
+    fn put(&mut self, alert: &Alert, free: usize) -> (usize, usize) {
+        let count = self.parcels.len();
+        let mut places = free.max(count.saturating_sub(OPEN))..count;
+        let found = places.find(|place| self.parcels[*place].takes(alert));
+        let place = found.unwrap_or_else(|| {
+            self.parcels.push(Parcel::empty(alert.clone()));
+            count
+        });
+        let parcel = &mut self.parcels[place];
+        parcel.push(alert);
+        (place, parcel.len - 1)
+    }
+}
+
+impl Parcel {
+    fn empty(head: Alert) -> Self {
+        Self {
+            head,
+            nodes: String::new(),
+            numbers: Vec::new(),
+            len: 0,
+        }
+    }
+
+    /// A parcel of one.
+    pub fn single(alert: Alert) -> Self {
+        let mut parcel = Self::empty(alert);
+        let (node, record) = (parcel.head.node.clone(), record(&parcel.head));
+        parcel.add(&node, &record);
+        parcel
+    }
+
+    /// The parcel that [`Parcel::head`], [`Parcel::nodes`] and [`Parcel::numbers`] are of. Without numbers it is a
+    /// parcel of one; `None` if they do not belong together.
+    pub fn from_parts(head: Alert, nodes: &str, numbers: &[u8]) -> Option<Self> {
+        let len = nodes.split('\n').count();
+        if numbers.is_empty() {
+            return (len == 1).then(|| Self::single(head));
+        }
+        (numbers.len() == len * record_len(&head)).then(|| Self {
+            head,
+            nodes: nodes.to_owned(),
+            numbers: numbers.to_owned(),
+            len,
+        })
+    }
+
+    /// What the alerts have in common; the rest of it is one of them's.
+    pub fn head(&self) -> &Alert {
+        &self.head
+    }
+
+    /// Names of the nodes, one a line.
+    pub fn nodes(&self) -> &str {
+        &self.nodes
+    }
+
+    /// What differs, one record a node, all of one length.
+    pub fn numbers(&self) -> &[u8] {
+        &self.numbers
+    }
+
+    /// How many alerts there are; at least one.
+    #[expect(clippy::len_without_is_empty, reason = "none is empty")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The alerts, in order.
+    pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
+        let records = self.numbers.chunks_exact(record_len(&self.head));
+        self.nodes
+            .split('\n')
+            .zip(records)
+            .map(|(node, record)| Member::read(&self.head, node, record))
+    }
+
+    /// The parcel without the alerts whose places are not wanted; `None` if none is.
+    pub fn only(&self, mut wanted: impl FnMut(usize) -> bool) -> Option<Self> {
+        let mut parcel = Self::empty(self.head.clone());
+        let records = self.numbers.chunks_exact(record_len(&self.head));
+        for (place, (node, record)) in self.nodes.split('\n').zip(records).enumerate() {
+            if wanted(place) {
+                parcel.add(node, record);
+            }
+        }
+        (parcel.len > 0).then_some(parcel)
+    }
+
+    /// Sorts the alerts by their nodes. Returns for each place the new one; nothing if all are the same.
+    fn sort(&mut self) -> Vec<usize> {
+        let mut order: Vec<(&str, usize)> = self.nodes.split('\n').zip(0..).collect();
+        if order.is_sorted() {
+            return Vec::new();
+        }
+        order.sort_unstable();
+        let len = record_len(&self.head);
+        let mut sorted = Self::empty(self.head.clone());
+        let mut moved = vec![0; order.len()];
+        for (to, (node, from)) in order.into_iter().enumerate() {
+            sorted.add(node, &self.numbers[from * len..][..len]);
+            moved[from] = to;
+        }
+        *self = sorted;
+        moved
+    }
+
+    fn takes(&self, alert: &Alert) -> bool {
+        let head = &self.head;
+        self.len < MOST
+            && head.at == alert.at
+            && head.kind == alert.kind
+            && head.severity == alert.severity
+            && head.dry_run == alert.dry_run
+            && head.muted == alert.muted
+            // Words that came with an alert are about its node.
+            && head.notice.is_none()
+            && alert.notice.is_none()
+            && head.guard == alert.guard
+            && head.rule == alert.rule
+            && head.rule_description == alert.rule_description
+            && head.template == alert.template
+            && head.channels == alert.channels
+            && head.actions == alert.actions
+            && head.metrics.keys().eq(alert.metrics.keys())
+            && head.conditions.len() == alert.conditions.len()
+            && head.conditions.iter().zip(&alert.conditions).all(alike)
+    }
+
+    fn push(&mut self, alert: &Alert) {
+        self.add(&alert.node, &record(alert));
+    }
+
+    fn add(&mut self, node: &str, record: &[u8]) {
+        if self.len > 0 {
+            self.nodes.push('\n');
+        }
+        // No API server takes a name with a line break.
+        let mut parts = node.split('\n');
+        self.nodes.push_str(parts.next().unwrap_or_default());
+        for part in parts {
+            self.nodes.push(' ');
+            self.nodes.push_str(part);
+        }
+        self.numbers.extend_from_slice(record);
+        self.len += 1;
+    }
+}
+
+/// Whether two conditions differ in numbers only.
+fn alike((one, other): (&Input, &Input)) -> bool {
+    let seen = match (&one.seen, &other.seen) {
+        (Seen::Value { origin, .. }, Seen::Value { origin: other, .. }) => origin == other,
+        (one, other) => one == other,
+    };
+    seen && one.test == other.test
+        && one.needed == other.needed
+        && one.verdict == other.verdict
+        && one.true_for.is_some() == other.true_for.is_some()
+}
+
+/// What differs; of alerts that share a parcel, all are of one length.
+fn record(alert: &Alert) -> Vec<u8> {
+    let mut record = Vec::with_capacity(record_len(alert));
+    record.extend(alert.since.millis().to_le_bytes());
+    record.extend(alert.repeats.to_le_bytes());
+    for value in alert.metrics.values() {
+        record.extend(value.to_le_bytes());
+    }
+    for input in &alert.conditions {
+        if let Seen::Value { value, age, .. } = &input.seen {
+            record.extend(value.to_le_bytes());
+            record.extend(age.to_le_bytes());
+        }
+        if let Some(true_for) = input.true_for {
+            record.extend(true_for.to_le_bytes());
+        }
+    }
+    record
+}
+
+fn record_len(head: &Alert) -> usize {
+    let inputs = head.conditions.iter();
+    let of_inputs = inputs.map(|input| match input.seen {
+        Seen::Value { .. } => 2 + usize::from(input.true_for.is_some()),
+        Seen::Status(_) | Seen::Unknown(_) => usize::from(input.true_for.is_some()),
+    });
+    12 + 8 * (head.metrics.len() + of_inputs.sum::<usize>())
+}
+
+impl<'p> Member<'p> {
+    fn read(head: &'p Alert, node: &'p str, record: &'p [u8]) -> Self {
+        let mut numbers = Numbers(record);
+        let since = Time::from_millis(numbers.integer());
+        let repeats = numbers.take().map_or(0, u32::from_le_bytes);
+        Self {
+            node,
+            since,
+            repeats,
+            head,
+            numbers,
+        }
+    }
+
+    /// What holds disruptive actions back.
+    pub fn guard(&self) -> Option<&'p Guard> {
+        self.head.guard.as_ref()
+    }
+
+    /// What was done.
+    pub fn actions(&self) -> &'p [ActionNote] {
+        &self.head.actions
+    }
+
+    /// Values of the metrics, in the order in which the head has them.
+    pub fn readings(&self) -> impl Iterator<Item = f64> {
+        let mut numbers = self.numbers;
+        (0..self.head.metrics.len()).map(move |_| numbers.float())
+    }
+
+    /// Known metrics by name.
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
+        let names = self.head.metrics.keys().cloned();
+        names.zip(self.readings()).collect()
+    }
+
+    /// The conditions as they were seen.
+    pub fn conditions(&self) -> Vec<Input> {
+        let mut numbers = self.numbers;
+        for _ in 0..self.head.metrics.len() {
+            numbers.float();
+        }
+        let inputs = self.head.conditions.iter();
+        inputs
+            .map(|input| {
+                let seen = match &input.seen {
+                    Seen::Value { origin, .. } => Seen::Value {
+                        value: numbers.float(),
+                        age: numbers.integer(),
+                        origin: origin.clone(),
+                    },
+                    other => other.clone(),
+                };
+                Input {
+                    test: input.test.clone(),
+                    seen,
+                    true_for: input.true_for.map(|_| numbers.integer()),
+                    needed: input.needed,
+                    verdict: input.verdict,
+                }
+            })
+            .collect()
+    }
+
+    /// The alert by itself.
+    pub fn alert(&self) -> Alert {
+        Alert {
+            node: self.node.to_owned(),
+            since: self.since,
+            repeats: self.repeats,
+            metrics: self.metrics(),
+            conditions: self.conditions(),
+            ..self.head.clone()
+        }
+    }
+}
+
+/// The rest of a record. Its length was checked, so that nothing is missing.
+#[derive(Clone, Copy, Debug)]
+struct Numbers<'p>(&'p [u8]);
+
+impl Numbers<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*bytes)
+    }
+
+    fn integer(&mut self) -> i64 {
+        self.take().map_or(0, i64::from_le_bytes)
+    }
+
+    fn float(&mut self) -> f64 {
+        self.take().map_or(0.0, f64::from_le_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{AlertKind, Mute, Verdict};
+    use crate::rule::Severity;
+
+    const NOW: Time = Time::from_millis(1_700_000_000_000);
+
+    fn alert(node: &str, load: f64) -> Alert {
+        let input = |test: &str, seen, true_for| Input {
+            test: test.to_owned(),
+            seen,
+            true_for,
+            needed: 180_000,
+            verdict: Verdict::Holds,
+        };
+        let value = Seen::Value {
+            value: load,
+            age: 1000,
+            origin: "prometheus".to_owned(),
+        };
+        Alert {
+            kind: AlertKind::Trigger,
+            at: NOW,
+            rule: "load".to_owned(),
+            rule_description: "High load".to_owned(),
+            severity: Severity::Warning,
+            node: node.to_owned(),
+            template: String::new(),
+            channels: vec!["log".to_owned()],
+            since: NOW,
+            repeats: 0,
+            guard: None,
+            dry_run: false,
+            metrics: BTreeMap::from([("cpuLoadRatio".to_owned(), load), ("x".to_owned(), 1.0)]),
+            conditions: vec![
+                input("cpuLoadRatio > 1.5", value, Some(180_000)),
+                input("Ready is False", Seen::Status("False".to_owned()), None),
+            ],
+            actions: vec![ActionNote {
+                kind: "taint".to_owned(),
+                description: "taint a=b".to_owned(),
+            }],
+            muted: None,
+        }
+    }
+
+    fn unpacked(packed: &Packed) -> Vec<Alert> {
+        let places = packed.places.iter();
+        places
+            .map(|(parcel, place)| {
+                let member = packed.parcels[*parcel].members().nth(*place);
+                member.unwrap().alert()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn alerts_come_out_as_they_went_in() {
+        let changes: [fn(&mut Alert); 12] = [
+            |alert| alert.since = NOW.plus(std::time::Duration::from_secs(9)),
+            |alert| alert.repeats = 7,
+            |alert| alert.kind = AlertKind::Recovery,
+            |alert| alert.severity = Severity::Critical,
+            |alert| alert.template = "hot".to_owned(),
+            |alert| alert.channels.push("email".to_owned()),
+            |alert| alert.dry_run = true,
+            |alert| alert.muted = Some(Mute::NotReady),
+            |alert| alert.guard = Some(Guard::Paused),
+            |alert| {
+                alert.metrics.remove("x");
+            },
+            |alert| alert.conditions[0].true_for = None,
+            |alert| alert.conditions[1].seen = Seen::Unknown("stale".to_owned()),
+        ];
+        let mut alerts = vec![alert("", 0.5)];
+        for (change, number) in changes.iter().zip(0..) {
+            let mut other = alert(&format!("changed-{number}"), 2.5 + f64::from(number));
+            change(&mut other);
+            alerts.extend([other, alert(&format!("node-{number}"), f64::MAX)]);
+        }
+        let packed = Packed::of(&alerts);
+        assert_eq!(unpacked(&packed), alerts);
+        // Times and repeats may differ; the rest is a parcel each, and the first is open until there are too many.
+        assert_eq!(packed.parcels[0].len(), 5 + 7);
+        for parcel in &packed.parcels {
+            let again = Parcel::from_parts(parcel.head.clone(), &parcel.nodes, &parcel.numbers);
+            assert_eq!(again.as_ref(), Some(parcel));
+        }
+    }
+
+    #[test]
+    fn a_node_is_once_in_a_parcel_and_its_alerts_stay_in_order() {
+        let other = |node| Alert {
+            template: "other".to_owned(),
+            ..alert(node, 1.0)
+        };
+        let alerts = [
+            alert("a", 1.0),
+            other("a"),
+            alert("b", 2.0),
+            other("b"),
+            alert("a", 3.0),
+        ];
+        let packed = Packed::of(&alerts);
+        assert_eq!(packed.places, [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0)]);
+        let packed = Packed::of(&[alert("c", 1.0), alert("a", 2.0), alert("b", 3.0)]);
+        assert_eq!(packed.places, [(0, 2), (0, 0), (0, 1)]);
+        assert_eq!(packed.parcels[0].nodes(), "a\nb\nc");
+        let packed = Packed::of(&alerts);
+        assert_eq!(unpacked(&packed), alerts);
+    }
+
+    #[test]
+    fn parcels_are_bounded_and_can_be_thinned_out() {
+        let alerts: Vec<Alert> = (0..=MOST)
+            .map(|number| alert(&format!("node-{number:04}"), 1.0))
+            .collect();
+        let packed = Packed::of(&alerts);
+        let sizes: Vec<usize> = packed.parcels.iter().map(Parcel::len).collect();
+        assert_eq!(sizes, [MOST, 1]);
+        let some = packed.parcels[0].only(|place| place % 500 == 3).unwrap();
+        let found: Vec<Alert> = some.members().map(|member| member.alert()).collect();
+        assert_eq!(found, [alerts[3].clone(), alerts[503].clone()]);
+        assert_eq!(packed.parcels[0].only(|_| false), None);
+    }
+
+    #[test]
+    fn parts_that_do_not_belong_together_are_told() {
+        let one = Parcel::single(alert("a", 1.0));
+        let parts = |nodes, numbers| Parcel::from_parts(one.head.clone(), nodes, numbers);
+        assert_eq!(parts("a", &[]), Some(one.clone()), "as it was kept once");
+        assert_eq!(parts("a\nb", &[]), None);
+        assert_eq!(parts("a\nb", &one.numbers), None);
+        assert_eq!(parts("a", &one.numbers[1..]), None);
+    }
+
+    #[test]
+    fn a_line_break_in_a_name_is_a_space() {
+        let alerts = [alert("a\nb", 1.0), alert("c", 1.0)];
+        assert_eq!(Packed::of(&alerts).parcels[0].nodes(), "a b\nc");
+    }
+}

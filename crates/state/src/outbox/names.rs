@@ -1,0 +1,71 @@
+//! Names of nodes as they stand in a column: what all end with first, then, a line each, what differs.
+//!
+//! In a cluster most names end alike, with the name of a domain, and what is written is what a run waits for.
+
+/// The column of names, which are one a line.
+pub(super) fn packed(names: &str) -> String {
+    let end = common_end(names);
+    let mut column = String::with_capacity(names.len() + 1);
+    column.push_str(end);
+    for name in names.split('\n') {
+        column.push('\n');
+        column.push_str(name.strip_suffix(end).unwrap_or(name));
+    }
+    column
+}
+
+/// The names of a column, one a line.
+pub(super) fn unpacked(column: &str) -> String {
+    let (end, rest) = column.split_once('\n').unwrap_or_default();
+    let mut names = String::with_capacity(rest.len() + end.len());
+    for (place, name) in rest.split('\n').enumerate() {
+        if place > 0 {
+            names.push('\n');
+        }
+        names.push_str(name);
+        names.push_str(end);
+    }
+    names
+}
+
+/// Nothing, if there is only one name.
+fn common_end(names: &str) -> &str {
+    let mut names = names.split('\n');
+    let first = names.next().unwrap_or_default();
+    let mut common = None;
+    for name in names {
+        let end = common.unwrap_or(first);
+        if common.is_some() && name.ends_with(end) {
+            continue;
+        }
+        let same = end.bytes().rev().zip(name.bytes().rev());
+        let count = same.take_while(|(one, other)| one == other).count();
+        let from = (end.len() - count..=end.len()).find(|at| end.is_char_boundary(*at));
+        common = Some(&end[from.unwrap_or(end.len())..]);
+    }
+    common.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_out_as_they_went_in() {
+        let cases = [
+            ("", "\n"),
+            ("a", "\na"),
+            ("a.b\nc.b\nd.b", ".b\na\nc\nd"),
+            ("a.b\nc", "\na.b\nc"),
+            ("b\nab\nb", "b\n\na\n"),
+            ("\n\n", "\n\n\n"),
+            // The last bytes of these letters are the same.
+            ("\u{e1}\n\u{121}", "\n\u{e1}\n\u{121}"),
+        ];
+        for (names, column) in cases {
+            assert_eq!(packed(names), column, "{names:?}");
+            assert_eq!(unpacked(column), names, "{names:?}");
+        }
+        assert_eq!(unpacked("damaged"), "");
+    }
+}

@@ -1,0 +1,121 @@
+//! A state that an earlier release left behind.
+
+use std::path::Path;
+
+use ng_delivery::Told;
+use ng_state::{Claim, DeliveryState, OutboxFilter, Settlement, Store};
+use tempfile::TempDir;
+
+use crate::support::{NOW, alert, load};
+
+/// As the release before this one wrote it.
+fn old(directory: &Path) {
+    let connection = rusqlite::Connection::open(directory.join("state.db")).unwrap();
+    connection
+        .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
+        .unwrap();
+    connection
+        .execute_batch(include_str!("version_1.sql"))
+        .unwrap();
+}
+
+fn open(directory: &Path) -> Store {
+    let opened = Store::open(directory, NOW).unwrap();
+    assert_eq!(opened.notice, None, "nothing is set aside");
+    opened.store
+}
+
+#[test]
+fn what_waited_before_an_upgrade_is_sent_after_it() {
+    let directory = TempDir::new().unwrap();
+    old(directory.path());
+    let mut store = open(directory.path());
+    assert_eq!(store.outbox_counts().unwrap().pending, 3);
+    let claimant = store.claimant(1).unwrap();
+    let claim = Claim {
+        claimant: &claimant,
+        until: NOW,
+    };
+    let mut transaction = store.begin().unwrap();
+    let open = transaction.open_alerts(NOW).unwrap();
+    let mut ids = Vec::new();
+    for parcel in &open {
+        for delivery in &parcel.deliveries {
+            assert_eq!(
+                (&*delivery.channel, delivery.attempts, delivery.batch),
+                ("webhook", 1, Some(1))
+            );
+            ids.extend(parcel.waiting(delivery).map(|waiting| waiting.id));
+        }
+    }
+    assert_eq!(ids, [1, 2, 3]);
+    transaction.claim("webhook", &ids, claim).unwrap();
+    assert_eq!(transaction.start("webhook", 1, &ids, claim).unwrap(), ids);
+    transaction.commit().unwrap();
+    let loaded = store.alerts(&ids).unwrap();
+    let alerts: Vec<_> = loaded
+        .iter()
+        .flat_map(|loaded| loaded.parcel.as_ref().unwrap().members())
+        .map(|member| member.alert())
+        .collect();
+    assert_eq!(alerts.len(), 3);
+    assert_eq!(alerts[2].node, "ip-10-0-0-2.eu-central-1.compute.internal");
+    assert_eq!(alerts[2].conditions[0].test, "Ready is True");
+    let mut transaction = store.begin().unwrap();
+    let settled = transaction.settle("webhook", &ids, &Settlement::Done, NOW);
+    assert_eq!(settled.unwrap(), 3);
+    transaction.commit().unwrap();
+    for queued in store.outbox(OutboxFilter::default()).unwrap() {
+        let states: Vec<_> = queued
+            .deliveries
+            .iter()
+            .map(|delivery| (&*delivery.channel, delivery.state))
+            .collect();
+        assert_eq!(
+            states,
+            [
+                ("log", DeliveryState::Done),
+                ("webhook", DeliveryState::Done)
+            ]
+        );
+    }
+}
+
+#[test]
+fn an_upgrade_keeps_ids_memories_and_history() {
+    let directory = TempDir::new().unwrap();
+    old(directory.path());
+    let mut store = open(directory.path());
+    let history = load(&mut store, &["everywhere"]);
+    assert_eq!(history.rules["everywhere"].records.len(), 3);
+    assert_eq!(store.tallies().unwrap().len(), 3);
+    let mut told = alert("ip-10-0-0-1.eu-central-1.compute.internal", &["log"]);
+    told.rule = "everywhere".to_owned();
+    let mut transaction = store.begin().unwrap();
+    assert_eq!(
+        transaction.queue(&[told], NOW).unwrap(),
+        [4],
+        "no id is given twice"
+    );
+    let admitted = transaction.admit(NOW, |alert, memory| {
+        assert_eq!((alert.id, memory.told), (4, Some(Told::Triggered)));
+        ng_delivery::Admission::Send
+    });
+    assert_eq!(admitted.unwrap(), 1);
+}
+
+/// Where one process upgrades, another may be about to.
+#[test]
+fn several_may_upgrade_at_once() {
+    let directory = TempDir::new().unwrap();
+    old(directory.path());
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let place = directory.path().to_owned();
+            std::thread::spawn(move || open(&place).outbox_counts().unwrap().pending)
+        })
+        .collect();
+    for thread in threads {
+        assert_eq!(thread.join().unwrap(), 3);
+    }
+}
