@@ -80,9 +80,14 @@ impl Exporter {
         lock(&self.nodes).set(node, load, Instant::now());
     }
 
+    /// Serves further lines as they are, beside the nodes' own, from the next scrape on.
+    pub fn also_serve(&self, lines: &str) {
+        lock(&self.nodes).further.push_str(lines);
+    }
+
     /// Removes a node's series from the next scrape on.
     pub fn remove(&self, node: &str) {
-        lock(&self.nodes).0.remove(node);
+        lock(&self.nodes).series.remove(node);
     }
 }
 
@@ -115,7 +120,11 @@ fn answer(mut stream: TcpStream, nodes: &Mutex<Nodes>) -> std::io::Result<()> {
 }
 
 #[derive(Debug, Default)]
-struct Nodes(BTreeMap<String, NodeSeries>);
+struct Nodes {
+    series: BTreeMap<String, NodeSeries>,
+    /// Lines of a test's own.
+    further: String,
+}
 
 #[derive(Debug)]
 struct NodeSeries {
@@ -138,7 +147,7 @@ impl NodeSeries {
 
 impl Nodes {
     fn set(&mut self, node: &str, load: Load, now: Instant) {
-        let series = self.0.entry(node.to_owned()).or_insert(NodeSeries {
+        let series = self.series.entry(node.to_owned()).or_insert(NodeSeries {
             load,
             at: now,
             idle_seconds: 1000.0,
@@ -149,10 +158,12 @@ impl Nodes {
     }
 
     fn render(&mut self, now: Instant) -> String {
-        let mut text = String::with_capacity(self.0.len() * 1600);
-        self.0.values_mut().for_each(|series| series.advance(now));
+        let mut text = String::with_capacity(self.series.len() * 1600);
+        self.series
+            .values_mut()
+            .for_each(|series| series.advance(now));
         text.push_str("# TYPE node_cpu_seconds_total counter\n");
-        for (node, series) in &self.0 {
+        for (node, series) in &self.series {
             for cpu in 0..series.load.cpus {
                 for (mode, seconds) in
                     [("idle", series.idle_seconds), ("user", series.user_seconds)]
@@ -170,11 +181,12 @@ impl Nodes {
         }
         for (name, extra, value) in GAUGES {
             let _ = writeln!(text, "# TYPE {name} gauge");
-            for (node, series) in &self.0 {
+            for (node, series) in &self.series {
                 let labels = format!("node=\"{node}\",instance=\"{node}:9100\"{extra}");
                 line(&mut text, name, &labels, value(&series.load));
             }
         }
+        text.push_str(&self.further);
         text
     }
 }

@@ -11,6 +11,7 @@
 //! - [`objects`], [`kubelet`]: nodes, pods and budgets, and the end of terminating pods
 //! - [`programs`]: the project's own executables
 //! - [`exporter`], [`prometheus`]: node metrics that tests set, and queries over them
+//! - [`dashboards`]: the shipped dashboards, and what they ask Prometheus
 //! - [`operator`], [`stack`]: shell-operator, and everything together
 //!
 //! Nothing here knows the rules or the hooks: it starts executables and looks from outside.
@@ -18,6 +19,7 @@
 pub mod api;
 pub mod audit;
 pub mod cluster;
+pub mod dashboards;
 pub mod exporter;
 pub mod kubelet;
 pub mod objects;

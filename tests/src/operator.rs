@@ -149,6 +149,11 @@ impl Operator {
         self.dir.join("kubeconfig")
     }
 
+    /// `127.0.0.1:PORT`, where its metrics and those of the hooks are.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// The folder with the hooks.
     pub fn hooks_dir(&self) -> PathBuf {
         self.dir.join("hooks")

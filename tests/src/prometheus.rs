@@ -18,6 +18,7 @@ pub struct Prometheus {
     program: PathBuf,
     dir: PathBuf,
     port: u16,
+    config: Value,
     server: Option<Server>,
     node_exporter: Server,
 }
@@ -43,19 +44,25 @@ impl Prometheus {
                  "static_configs": [{"targets": [format!("127.0.0.1:{node_exporter_port}")]}]},
             ],
         });
-        write_file(
-            &dir.join("prometheus.yml"),
-            serde_json::to_string_pretty(&config)?,
-        )?;
         let mut prometheus = Self {
             program: tools.prometheus.clone(),
             dir,
             port: free_port()?,
+            config,
             server: None,
             node_exporter,
         };
         prometheus.restart()?;
         Ok(prometheus)
+    }
+
+    /// Scrapes one more target (`HOST:PORT`) each second, as its own job; starts Prometheus again.
+    pub fn scrape(&mut self, job: &str, target: &str, path: &str) -> Result<()> {
+        let jobs = self.config["scrape_configs"].as_array_mut();
+        jobs.context("no list of jobs")?.push(json!({
+            "job_name": job, "metrics_path": path, "static_configs": [{"targets": [target]}],
+        }));
+        self.restart()
     }
 
     /// `http://127.0.0.1:PORT`
@@ -99,6 +106,10 @@ impl Prometheus {
     /// Starts Prometheus again on its port and data, and waits until it answers.
     pub fn restart(&mut self) -> Result<()> {
         self.stop();
+        write_file(
+            &self.dir.join("prometheus.yml"),
+            serde_json::to_string_pretty(&self.config)?,
+        )?;
         let server = Launch::new(&self.program, self.dir.join("prometheus.log"))
             .arg(format!(
                 "--config.file={}",

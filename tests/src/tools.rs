@@ -88,18 +88,14 @@ impl Tools {
     /// For a test's first line: the tools, or `None` with the reason printed, to return early.
     ///
     /// With `NODEGUARDIAN_STACK=required` missing tools are an error.
-    #[expect(clippy::print_stderr, reason = "a test that is skipped has to say why")]
     pub fn for_test() -> Result<Option<Self>> {
-        match Self::locate() {
-            Ok(tools) => Ok(Some(tools)),
-            Err(missing) if variable(MODE_VARIABLE).as_deref() == Some("required") => {
-                bail!("{MODE_VARIABLE}=required, but {missing}")
-            }
-            Err(missing) => {
-                eprintln!("skipped: {missing}");
-                Ok(None)
-            }
-        }
+        or_skip(Self::locate())
+    }
+
+    /// The same for a test that only needs `promtool`.
+    pub fn promtool_for_test() -> Result<Option<PathBuf>> {
+        let promtool = Places::from_environment().on_path("promtool");
+        or_skip(promtool.ok_or_else(|| MissingTools(vec![not_installed("prometheus")])))
     }
 
     /// Name and path of each.
@@ -138,6 +134,25 @@ pub fn installed(
         eprintln!("skipped: {missing}");
     }
     Ok(found)
+}
+
+/// What was found, or `None` with the reason printed where a test may be skipped.
+#[expect(clippy::print_stderr, reason = "a test that is skipped has to say why")]
+fn or_skip<T>(found: Result<T, MissingTools>) -> Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(missing) if variable(MODE_VARIABLE).as_deref() == Some("required") => {
+            bail!("{MODE_VARIABLE}=required, but {missing}")
+        }
+        Err(missing) => {
+            eprintln!("skipped: {missing}");
+            Ok(None)
+        }
+    }
+}
+
+fn not_installed(package: &str) -> String {
+    format!("no {package} on the PATH (a Debian package)")
 }
 
 /// Builds every pinned executable that [`Tools::locate`] would not find, naming each to `progress`.
@@ -208,7 +223,7 @@ impl Places {
                 Some(path) => {
                     found.insert(package, path);
                 }
-                None => missing.push(format!("no {package} on the PATH (a Debian package)")),
+                None => missing.push(not_installed(package)),
             }
         }
         let mut take = |name| found.remove(name).unwrap_or_default();

@@ -406,6 +406,7 @@ mod tests {
                 description: "taint a=b".to_owned(),
             }],
             muted: None,
+            notice: None,
         }
     }
 

@@ -6,7 +6,7 @@ use ng_engine::node::Nodes;
 use ng_engine::reading::{Column, Reading};
 use ng_engine::time::Time;
 use ng_hook::log::Value as Field;
-use ng_hook::{Logger, MetricGroup};
+use ng_hook::{Logger, MetricGroup, Report};
 use ng_monitor::{Change, Changed, Kind, Level, Memory, Metric, Note, Plan, Subject};
 
 /// Rows of the memory that could not be read.
@@ -103,9 +103,20 @@ pub(crate) fn levels(memory: &Memory) -> BTreeMap<&str, Level> {
     levels
 }
 
+/// The group of all metrics of the hook.
+const GROUP: &str = "node-monitor";
+
+/// What a run says that is switched off: the metrics of earlier ones end.
+pub(crate) fn nothing() -> Report {
+    Report {
+        metrics: vec![MetricGroup::expire(GROUP)],
+        ..Report::default()
+    }
+}
+
 /// All metrics of the hook: one group, written whole.
 pub(crate) fn gauges(memory: &Memory, scene: &Scene<'_>) -> MetricGroup {
-    let mut group = MetricGroup::new("node-monitor");
+    let mut group = MetricGroup::new(GROUP);
     let levels = levels(memory);
     let present = scene.nodes.names().filter_map(|name| levels.get(name));
     let [mut warning, mut critical] = [0; 2];

@@ -71,7 +71,7 @@ fn resolved(folder: &str, path: &str) -> String {
 }
 
 /// The names that links can use for the headings of a page.
-fn anchors(page: &str) -> Result<BTreeSet<String>> {
+pub(crate) fn anchors(page: &str) -> Result<BTreeSet<String>> {
     let anchor = |heading: &str| -> String {
         let kept = heading.trim().to_lowercase();
         let kept = kept

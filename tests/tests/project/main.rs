@@ -1,8 +1,10 @@
-//! Tests of the project itself: its code map, dependencies, READMEs and manifests against the code.
+//! Tests of the project itself: its code map, dependencies, READMEs, manifests, dashboards and alert rules against the
+//! code.
 
 mod checkout;
 mod code_map;
 mod dependencies;
 mod links;
 mod manifests;
+mod observability;
 mod readme;

@@ -5,7 +5,7 @@ use std::ops::RangeBounds;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use ng_engine::plan::{Alert, AlertKind};
 use ng_state::{OutboxFilter, Store};
 use ng_tests::audit::Request;

@@ -202,7 +202,10 @@ fn disabled_it_does_nothing() {
     desk.put_context(&tick(&[node("a", &ready())]));
     desk.prometheus.set("cpu", &[("a", "99")]);
     let run = desk.run("2026-05-01T10:00:00Z");
-    assert_eq!((run.status, run.metrics.len()), (Some(0), 0));
+    assert_eq!(run.status, Some(0));
+    // Its metrics end.
+    assert_eq!(run.metrics.len(), 1);
+    assert_eq!(run.metrics[0]["action"], "expire");
     assert_eq!(desk.prometheus.requests(), 0);
 }
 
