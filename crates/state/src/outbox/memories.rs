@@ -278,7 +278,9 @@ mod tests {
     #[test]
     fn each_node_has_what_was_remembered_of_it_last() {
         let connection = Connection::open_in_memory().unwrap();
-        schema::create(&connection).unwrap();
+        for tables in schema::FORMAT.tables {
+            connection.execute_batch(tables).unwrap();
+        }
         let mut memories = Memories::new(&connection).unwrap();
         let mut expected: BTreeMap<String, f64> = BTreeMap::new();
         let mut random: u64 = 0x2545_f491_4f6c_dd1d;
@@ -321,7 +323,9 @@ mod tests {
     #[test]
     fn what_is_known_of_many_alike_is_few_rows() {
         let connection = Connection::open_in_memory().unwrap();
-        schema::create(&connection).unwrap();
+        for tables in schema::FORMAT.tables {
+            connection.execute_batch(tables).unwrap();
+        }
         let names: Vec<String> = (0..1000).map(|place| format!("node-{place:04}")).collect();
         let nodes: Vec<&str> = names.iter().map(String::as_str).collect();
         let mut memories = Memories::new(&connection).unwrap();
