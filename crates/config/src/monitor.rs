@@ -109,6 +109,9 @@ impl Config {
         } = self.node_monitor.receivers.clone();
         if webhook_url.is_some() {
             config.alert.webhook_url = webhook_url;
+            // Credentials are for the receiver that they were given for.
+            config.alert.webhook_headers.clear();
+            config.alert.webhook_secret = None;
         }
         let own = &mut config.channels;
         for kind in self.node_monitor.own_channels() {

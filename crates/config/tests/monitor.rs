@@ -242,3 +242,20 @@ fn a_former_path_counts_where_nothing_is_mounted() {
         Duration::from_mins(4)
     );
 }
+
+#[test]
+fn a_webhook_of_its_own_gets_no_credentials_of_another() {
+    let own = "alert: {webhookUrl: 'https://one.example/', webhookHeaders: {X-Token: hunter2}, webhookSecret: hunter2}
+nodeMonitor: {webhook: {url: 'https://two.example/'}}";
+    let config = of_files(own, "", &[]).config;
+    let overlaid = config.with_monitor_receivers().alert;
+    assert_eq!(
+        overlaid
+            .webhook_url
+            .map(|url| url.host().to_owned())
+            .as_deref(),
+        Some("two.example")
+    );
+    assert!(overlaid.webhook_headers.is_empty() && overlaid.webhook_secret.is_none());
+    assert!(!config.alert.webhook_headers.is_empty());
+}

@@ -86,6 +86,7 @@ pub fn missing<'m>(memory: &'m Memory, nodes: &Nodes) -> Vec<&'m str> {
 pub fn check(facts: &Facts<'_>, memory: Memory, settings: &Settings) -> (Plan, Memory) {
     let mut draft = Draft::new(memory, settings, facts.now);
     align(&mut draft, facts);
+    let_go(&mut draft);
     let busy = Busy::of(&draft.memory, facts.nodes);
     observe_nodes(&mut draft, facts, &busy);
     observe_readings(&mut draft, facts, &busy);
@@ -118,6 +119,21 @@ impl Busy {
     fn heeds(&self, node: usize, verdict: Verdict) -> bool {
         self.0[node] || matches!(verdict, Verdict::Bad(_))
     }
+}
+
+/// A deletion is remembered for so long, in case a node of that name comes back.
+const DELETION_REMEMBERED: Duration = Duration::from_hours(24);
+
+/// Nodes that do not come back: what was told of them stands.
+fn let_go(draft: &mut Draft<'_>) {
+    let now = draft.now;
+    draft.memory.episodes.retain(|_, episodes| {
+        episodes.retain(|kind, episode| {
+            let old = now.since(episode.since) >= DELETION_REMEMBERED;
+            !(old && *kind == Kind::Deleted && episode.is_open())
+        });
+        !episodes.is_empty()
+    });
 }
 
 /// Takes nodes that came and went into the roster.

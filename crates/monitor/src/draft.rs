@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ng_engine::plan::{Alert, Input, Mute, Notice, Seen, Verdict as Holds};
 use ng_engine::time::{Time, millis};
 
-use crate::episode::{Episode, Hidden, Verdict};
+use crate::episode::{Again, Episode, Hidden, Verdict};
 use crate::kind::{Kind, Subject};
 use crate::memory::Memory;
 use crate::plan::{Change, Note, Plan};
@@ -125,7 +125,12 @@ impl<'a> Draft<'a> {
                 hidden(*kind, &self.memory)
             };
             let level = episode.told.unwrap_or(episode.level);
-            let Some(told) = episode.tell(self.now, self.settings.cooldown, hidden) else {
+            let again = if kind.repeats() {
+                Again::After(self.settings.cooldown)
+            } else {
+                Again::Never(self.settings.cooldown)
+            };
+            let Some(told) = episode.tell(self.now, again, hidden) else {
                 continue;
             };
             let level = if episode.is_open() {

@@ -104,12 +104,7 @@ impl Episode {
     ///
     /// Within the cooldown only a rise above what was last told goes out, and the end of what people know of. `hidden`:
     /// something larger explains it, so that its beginning waits until that is over.
-    pub(crate) fn tell(
-        &mut self,
-        now: Time,
-        cooldown: Duration,
-        hidden: Hidden,
-    ) -> Option<AlertKind> {
+    pub(crate) fn tell(&mut self, now: Time, again: Again, hidden: Hidden) -> Option<AlertKind> {
         if !self.is_open() {
             return self.told.take().map(|_| AlertKind::Recovery);
         }
@@ -118,12 +113,15 @@ impl Episode {
         }
         let cooled = self.last_alert.is_none_or(|(at, level)| {
             // An alert of the future: the clock was set back.
-            self.level > level || at > now || now.since(at) >= cooldown
+            self.level > level || at > now || now.since(at) >= again.cooldown()
         });
         if !cooled {
             return None;
         }
         let rose = self.told.is_none_or(|told| self.level > told);
+        if !rose && matches!(again, Again::Never(_)) {
+            return None;
+        }
         let kind = if rose {
             AlertKind::Trigger
         } else {
@@ -142,6 +140,23 @@ impl Episode {
     }
 }
 
+/// When what lasts is told again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// After each cooldown.
+    After(Duration),
+    /// Not while it lasts; a new episode has to wait for so long.
+    Never(Duration),
+}
+
+impl Again {
+    const fn cooldown(self) -> Duration {
+        match self {
+            Self::After(cooldown) | Self::Never(cooldown) => cooldown,
+        }
+    }
+}
+
 /// Whether something larger explains an episode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hidden {
@@ -156,6 +171,7 @@ mod tests {
     use super::*;
 
     const COOLDOWN: Duration = Duration::from_mins(15);
+    const AGAIN: Again = Again::After(COOLDOWN);
 
     fn at(minutes: u32) -> Time {
         Time::from_millis(1_700_000_000_000).plus(Duration::from_mins(1) * minutes)
@@ -188,7 +204,7 @@ mod tests {
             };
             let word = episode
                 .as_mut()
-                .and_then(|episode| episode.tell(now, COOLDOWN, hidden));
+                .and_then(|episode| episode.tell(now, AGAIN, hidden));
             told.push(match word {
                 None => '-',
                 Some(AlertKind::Trigger) => 'T',
@@ -229,16 +245,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_once_is_not_repeated() {
+        let mut episode = Episode::begin(Level::Warning, at(0));
+        let once = Again::Never(COOLDOWN);
+        let told = [0, 20, 500].map(|minutes| episode.tell(at(minutes), once, Hidden::No));
+        assert_eq!(told, [Some(AlertKind::Trigger), None, None]);
+        episode.observe(Verdict::Clear, at(501));
+        let end = episode.tell(at(501), once, Hidden::No);
+        assert_eq!(end, Some(AlertKind::Recovery));
+    }
+
+    #[test]
     fn a_clock_that_is_set_back_holds_nothing_up() {
         let mut episode = Episode::begin(Level::Warning, at(60));
         assert_eq!(
-            episode.tell(at(60), COOLDOWN, Hidden::No),
+            episode.tell(at(60), AGAIN, Hidden::No),
             Some(AlertKind::Trigger)
         );
         assert_eq!(
-            episode.tell(at(0), COOLDOWN, Hidden::No),
+            episode.tell(at(0), AGAIN, Hidden::No),
             Some(AlertKind::Repeat)
         );
-        assert_eq!(episode.tell(at(1), COOLDOWN, Hidden::No), None);
+        assert_eq!(episode.tell(at(1), AGAIN, Hidden::No), None);
     }
 }

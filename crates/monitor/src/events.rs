@@ -113,7 +113,9 @@ fn take(draft: &mut Draft<'_>, event: &NodeEvent, ledger: Option<&Ledger>) {
         }
         return;
     }
-    if known.is_none_or(|known| known.uid != event.uid) {
+    // Before the first check nobody knows which nodes there are: it takes them in all at once.
+    let first = draft.memory.roster.is_empty();
+    if !first && known.is_none_or(|known| known.uid != event.uid) {
         let known = Known {
             uid: event.uid.clone(),
             zone: event.zone.clone(),

@@ -224,6 +224,33 @@ impl Kind {
             .find(|metric| metric.high() == self || metric.foretold() == Some(self))
     }
 
+    /// Whether it is told again while it lasts. What is slow, or over and done with, is told once.
+    pub(crate) const fn repeats(self) -> bool {
+        match self {
+            Self::Deleted
+            | Self::Cordoned
+            | Self::Tainted
+            | Self::MemoryFullSoon
+            | Self::DiskFullSoon
+            | Self::PodFullSoon
+            | Self::InodeFullSoon => false,
+            Self::NotReady
+            | Self::CpuHigh
+            | Self::MemoryHigh
+            | Self::DiskHigh
+            | Self::PodHigh
+            | Self::InodeHigh
+            | Self::LoadHigh
+            | Self::MemoryPressure
+            | Self::DiskPressure
+            | Self::PidPressure
+            | Self::NetworkUnavailable
+            | Self::LeaseSilent
+            | Self::ManyNotReady
+            | Self::MetricsSilent => true,
+        }
+    }
+
     /// Whether it is told of a node that someone else has cordoned: what is about the node's being there at all.
     pub(crate) const fn outlives_cordon(self) -> bool {
         matches!(self, Self::Deleted | Self::Cordoned | Self::Tainted)

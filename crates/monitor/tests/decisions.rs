@@ -348,6 +348,15 @@ fn a_deleted_node_is_told_once_and_ends_what_was_known_of_it() {
     // Without an event, from the snapshot.
     watch.check("a^2 b", "cpu a=10 b=10");
     assert_eq!(told(&watch.check("a^2", "cpu a=10")), ["+! node_b_deleted"]);
+    // Not again and again, and not for ever.
+    watch.pass(60);
+    assert_eq!(told(&watch.check("a^2", "cpu a=10")), Vec::<String>::new());
+    watch.pass(24 * 60);
+    assert_eq!(told(&watch.check("a^2", "cpu a=10")), Vec::<String>::new());
+    assert_eq!(
+        told(&watch.check("a^2 b^2", "cpu a=10")),
+        Vec::<String>::new()
+    );
     // The end of a node that was replaced before.
     assert_eq!(
         told(&watch.see(Occurrence::Deleted, "a^1")),
@@ -516,4 +525,19 @@ fn an_idle_check_changes_no_row() {
     let plan = watch.check("a b@z+gpu", "cpu *=11 disk *=21");
     assert_eq!(plan, Plan::default());
     assert_eq!(watch.memory.changed_rows(&before), []);
+}
+
+#[test]
+fn events_before_the_first_check_do_not_make_the_others_newcomers() {
+    let mut watch = Watch::new();
+    assert_eq!(
+        told(&watch.see(Occurrence::Present, "a!Unknown")),
+        ["+! node_a_not_ready"]
+    );
+    let plan = watch.check("a!Unknown b c", "");
+    assert_eq!((told(&plan), plan.notes), (Vec::new(), Vec::new()));
+    assert_eq!(
+        watch.check("a!Unknown b c d", "").notes,
+        [Note::Joined("d".to_owned())]
+    );
 }
