@@ -10,7 +10,10 @@ const NODE_LABELS: &str = "node,nodename,kubernetes_node,kubernetes_node_name,in
 
 /// `iowait` and `steal` are not work, as in the node mixin. `sum without (mode)` keeps duplicates apart, so that the
 /// average is taken over CPUs and never adds two copies of one. Five minutes hold four scrapes at one a minute.
-const CPU: &str = r#"100 * (1 - avg by (LABELS) (sum without (mode) (rate(node_cpu_seconds_total{mode=~"idle|iowait|steal"}[5m]))))"#;
+///
+/// Idle time is held against all time, and not against the clock: of a node that is scraped for less than the five
+/// minutes, `rate` divides what little it saw by the whole window, and an idle node that has just booted would look busy.
+const CPU: &str = r#"100 * (1 - avg by (LABELS) (sum without (mode) (rate(node_cpu_seconds_total{mode=~"idle|iowait|steal"}[5m])) / sum without (mode) (rate(node_cpu_seconds_total[5m]))))"#;
 
 /// Both series of one exporter agree in all labels, so the division is one-to-one even with duplicates.
 const MEMORY: &str =

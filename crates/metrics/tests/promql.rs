@@ -10,7 +10,7 @@ use ng_engine::node::{Interest, Nodes};
 use ng_engine::reading::{Reading, Unknown};
 use ng_engine::rule::MetricsSource;
 use ng_engine::time::Time;
-use ng_metrics::{Builtin, Settings, Wanted, When, fetch, promql};
+use ng_metrics::{Builtin, Settings, Wanted, When, fetch, inodes_promql, promql};
 use serde_json::{Value, json};
 
 /// Series and their samples, one a minute.
@@ -55,6 +55,60 @@ const SERIES: &[(&str, &str)] = &[
     (
         r#"node_cpu_seconds_total{instance="10.0.0.2:9100",node="node-2",cpu="0",mode="idle"}"#,
         "0+60x20",
+    ),
+    (
+        r#"node_cpu_seconds_total{job="a",instance="node-1",cpu="1",mode="user"}"#,
+        "0+42x20",
+    ),
+    (
+        r#"node_cpu_seconds_total{job="b",instance="node-1",cpu="0",mode="user"}"#,
+        "0+42x20",
+    ),
+    (
+        r#"node_cpu_seconds_total{job="b",instance="node-1",cpu="1",mode="user"}"#,
+        "0+42x20",
+    ),
+    // A node that has just booted: three scrapes, a tenth of the time at work.
+    (
+        r#"node_cpu_seconds_total{instance="node-4",cpu="0",mode="idle"}"#,
+        "_x13 500+54x5",
+    ),
+    (
+        r#"node_cpu_seconds_total{instance="node-4",cpu="0",mode="user"}"#,
+        "_x13 500+6x5",
+    ),
+    // Two file systems, one fuller by inodes; one that does not count them, and an image.
+    (
+        r#"node_filesystem_files_free{instance="node-1",mountpoint="/",fstype="ext4",device="/dev/vda"}"#,
+        "30x20",
+    ),
+    (
+        r#"node_filesystem_files{instance="node-1",mountpoint="/",fstype="ext4",device="/dev/vda"}"#,
+        "100x20",
+    ),
+    (
+        r#"node_filesystem_files_free{instance="node-1",mountpoint="/data",fstype="ext4",device="/dev/vdb"}"#,
+        "90x20",
+    ),
+    (
+        r#"node_filesystem_files{instance="node-1",mountpoint="/data",fstype="ext4",device="/dev/vdb"}"#,
+        "100x20",
+    ),
+    (
+        r#"node_filesystem_files_free{instance="node-1",mountpoint="/b",fstype="btrfs",device="/dev/vdc"}"#,
+        "0x20",
+    ),
+    (
+        r#"node_filesystem_files{instance="node-1",mountpoint="/b",fstype="btrfs",device="/dev/vdc"}"#,
+        "0x20",
+    ),
+    (
+        r#"node_filesystem_files_free{instance="node-3",mountpoint="/",fstype="ext4",device="/dev/dm-0"}"#,
+        "0x20",
+    ),
+    (
+        r#"node_filesystem_files{instance="node-3",mountpoint="/",fstype="ext4",device="/dev/dm-0"}"#,
+        "100x20",
     ),
     (r#"node_load1{job="a",instance="node-1"}"#, "3x20"),
     (r#"node_load1{job="b",instance="node-1"}"#, "3x20"),
@@ -180,6 +234,7 @@ fn expected(metric: Builtin) -> Vec<(&'static str, f64)> {
         Builtin::Cpu => vec![
             (r#"{instance="node-1"}"#, 70.0),
             (r#"{instance="10.0.0.2:9100",node="node-2"}"#, 0.0),
+            (r#"{instance="node-4"}"#, 10.0),
         ],
         Builtin::Memory => vec![(r#"{instance="node-1"}"#, 75.0)],
         Builtin::Disk => vec![(r#"{instance="node-1"}"#, 60.0)],
@@ -194,13 +249,13 @@ fn expected(metric: Builtin) -> Vec<(&'static str, f64)> {
     }
 }
 
-fn case(metric: Builtin) -> Value {
-    let samples: Vec<Value> = expected(metric)
+fn case(expression: &str, expected: Vec<(&str, f64)>) -> Value {
+    let samples: Vec<Value> = expected
         .into_iter()
         .map(|(labels, value)| json!({"labels": labels, "value": value}))
         .collect();
     // Rounded as a reading is.
-    let expression = format!("round({}, 0.000001)", promql(metric));
+    let expression = format!("round({expression}, 0.000001)");
     json!({"expr": expression, "eval_time": "15m", "exp_samples": samples})
 }
 
@@ -211,7 +266,14 @@ fn expressions_mean_what_they_say() {
         .iter()
         .map(|(series, values)| json!({"series": series, "values": values}))
         .collect();
-    let cases: Vec<Value> = Builtin::ALL.into_iter().map(case).collect();
+    let mut cases: Vec<Value> = Builtin::ALL
+        .into_iter()
+        .map(|metric| case(&promql(metric), expected(metric)))
+        .collect();
+    cases.push(case(
+        &inodes_promql(),
+        vec![(r#"{instance="node-1"}"#, 70.0)],
+    ));
     let test = json!({"input_series": series, "interval": "1m", "promql_expr_test": cases});
     // JSON is YAML, which promtool reads.
     let folder = tempfile::tempdir().unwrap();

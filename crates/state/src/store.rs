@@ -46,6 +46,16 @@ impl Store {
         })
     }
 
+    /// Opens the state to look at it, also where nothing may be written. `None`: there is none yet. Never waits for a
+    /// transaction; a damaged file is an error here, and set aside by the next [`Store::open`].
+    pub fn read(directory: &Path) -> Result<Option<Self>, StateError> {
+        let database = Database::read(directory, &FORMAT)?;
+        Ok(database.map(|database| Self {
+            database,
+            past: Past::Saved,
+        }))
+    }
+
     pub(crate) fn connection(&self) -> &Connection {
         self.database.connection()
     }

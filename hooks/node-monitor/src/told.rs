@@ -26,7 +26,7 @@ pub(crate) fn plan(log: &Logger, plan: &Plan) {
         let mut fields = vec![
             ("node", Field::Text(&subject)),
             ("kind", Field::Text(change.kind.word())),
-            ("level", Field::Text(change.level.word())),
+            ("severity", Field::Text(change.level.word())),
             ("change", Field::Text(change.what.word())),
         ];
         if let Some(value) = change.value {

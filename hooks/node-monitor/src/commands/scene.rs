@@ -49,9 +49,10 @@ impl Scene {
 
 /// What the monitor remembers. There may be a history without it.
 pub(crate) fn memory(desk: &Desk) -> anyhow::Result<Memory> {
-    let rows = Store::open(desk.env.state_dir(), desk.now)?
-        .store
-        .monitor_rows()?;
+    let Some(store) = Store::read(desk.env.state_dir())? else {
+        return Ok(Memory::default());
+    };
+    let rows = store.monitor_rows()?;
     let rows = rows.iter().map(|(key, body)| (key.as_str(), body.as_str()));
     Ok(Memory::of_rows(rows).0)
 }

@@ -216,3 +216,33 @@ fn a_damaged_history_is_set_aside_and_the_check_goes_on() {
     );
     assert_eq!(desk.alerts().len(), 2);
 }
+
+#[test]
+fn commands_look_and_change_nothing() {
+    let desk = Desk::new();
+    desk.put_context(&tick(&[node("a", &ready())]));
+    desk.prometheus.set("cpu", &[("a", "95")]);
+    desk.run("2026-05-01T14:00:00Z");
+    let before = files(&desk);
+    for command in [
+        &["top"][..],
+        &["report"],
+        &["history", "-n", "a", "-m", "cpu"],
+    ] {
+        let call = desk.call(command, LATER);
+        assert_eq!(
+            (call.status, call.stderr.as_str()),
+            (Some(0), ""),
+            "{command:?}"
+        );
+    }
+    assert_eq!(files(&desk), before);
+}
+
+/// The databases as they stand; what is beside them are the means of reading.
+fn files(desk: &Desk) -> Vec<Vec<u8>> {
+    ["state.db", "state.db-wal", "history.db", "history.db-wal"]
+        .iter()
+        .map(|name| std::fs::read(desk.path(&format!("state/{name}"))).unwrap_or_default())
+        .collect()
+}
