@@ -370,7 +370,13 @@ impl Mounted {
             (former, read_file(Path::new(former))),
         ];
         let found = candidates.into_iter().find(|(_, result)| is_there(result));
-        let Some((name, result)) = found else { return };
+        let Some((name, result)) = found else {
+            if sources.env.contains_key(MONITOR_VARIABLE) {
+                let detail = format!("{MONITOR_VARIABLE} names it, and there is no such file");
+                self.warnings.push(Issue::new(former, "", detail));
+            }
+            return;
+        };
         match result {
             Ok(text) => self.monitor = Some(Text::mounted(name, Format::Yaml, text)),
             Err(error) => {

@@ -265,9 +265,16 @@ fn thresholds(s: &mut Section<'_, '_>) -> Thresholds {
     const CRITICAL: &str = "Above this it is critical";
     s.section("thresholds", "nodeMonitor.thresholds", |s| {
         let mut levels = |warning: &'static str, critical: &'static str, [low, high]: [f64; 2]| {
-            let levels = Levels {
-                warning: s.read(key(warning, WARNING), Level(low)).0,
-                critical: s.read(key(critical, CRITICAL), Level(high)).0,
+            let (lower, upper) = (key(warning, WARNING), key(critical, CRITICAL));
+            // Who sets only one of the two does not want the other in its way.
+            let levels = if s.is_set(upper) && !s.is_set(lower) {
+                let critical = s.read(upper, Level(high)).0;
+                let warning = s.read(lower, Level(low.min(critical))).0;
+                Levels { warning, critical }
+            } else {
+                let warning = s.read(lower, Level(low)).0;
+                let critical = s.read(upper, Level(high.max(warning))).0;
+                Levels { warning, critical }
             };
             if levels.warning > levels.critical {
                 s.error(

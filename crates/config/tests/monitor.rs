@@ -86,6 +86,19 @@ fn a_part_of_a_section_keeps_the_other_defaults() {
     assert!((monitor.thresholds.cpu.critical - 95.0).abs() < f64::EPSILON);
     assert!((monitor.thresholds.cpu.warning - 70.0).abs() < f64::EPSILON);
     assert_eq!(monitor.thresholds.memory, default.thresholds.memory);
+    // The other one of a pair makes way.
+    for (set, expected) in [
+        ("cpuCritical: 60", (60.0, 60.0)),
+        ("cpuWarning: 95", (95.0, 95.0)),
+    ] {
+        let monitor = of_files("", &format!("thresholds: {{{set}}}"), &[]);
+        assert_eq!(texts(&monitor.errors), Vec::<String>::new());
+        let cpu = monitor.config.node_monitor.thresholds.cpu;
+        assert_eq!(
+            (cpu.warning.to_bits(), cpu.critical.to_bits()),
+            (f64::to_bits(expected.0), f64::to_bits(expected.1))
+        );
+    }
     assert_eq!(monitor.alert_cooldown, default.alert_cooldown);
 }
 
@@ -131,7 +144,7 @@ fn the_section_hides_the_file_and_the_file_the_environment() {
 
 #[test]
 fn every_mistake_is_named_with_its_file_and_path() {
-    let wrong = "{checkInterval: 0, thresholds: {cpuWarning: 95, memoryWarnin: 1, diskCritical: full}, slack: {webhookURL: hooks}}";
+    let wrong = "{checkInterval: 0, thresholds: {cpuWarning: 95, cpuCritical: 90, memoryWarnin: 1, diskCritical: full}, slack: {webhookURL: hooks}}";
     let own = of_files("", wrong, &[]);
     let section = of_files(&format!("nodeMonitor: {wrong}"), "", &[]);
     for (found, place) in [
@@ -229,6 +242,13 @@ fn a_broken_file_is_replaced_by_the_last_valid_one_and_touches_nothing_else() {
 #[test]
 fn a_former_path_counts_where_nothing_is_mounted() {
     let mounted = Mounted::new();
+    assert_eq!(
+        texts(&mounted.load().warnings),
+        [format!(
+            "{}: NODE_MONITOR_CONFIG names it, and there is no such file",
+            mounted.folder.path().join("former.yaml").display()
+        )]
+    );
     mounted.put("former.yaml", "alertCooldown: 3");
     let loaded = mounted.load();
     assert_eq!(texts(&loaded.warnings), Vec::<String>::new());

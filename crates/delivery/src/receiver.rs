@@ -45,6 +45,14 @@ impl ReceiverState {
         self.paused_until > now && self.paused_until.since(now) <= LONGEST_ASKED * 2
     }
 
+    /// Counts on from now if the clock was set back, or the bucket would stay empty until the old time is reached.
+    /// Returns whether that changes anything.
+    pub fn rebase(&mut self, now: Time) -> bool {
+        let ahead = self.at > now;
+        self.at = self.at.min(now);
+        ahead
+    }
+
     /// How many messages it may be sent now.
     pub fn tokens(&self, allowance: Option<Allowance>, now: Time) -> u32 {
         let Some(allowance) = allowance else {
@@ -100,6 +108,18 @@ mod tests {
 
     fn after(seconds: u64) -> Time {
         NOW.plus(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_refills_nothing_and_holds_nothing_up_for_long() {
+        let mut state = ReceiverState::default();
+        for _ in 0..20 {
+            state.take(ROBOT, after(3_600));
+        }
+        assert!(state.rebase(NOW));
+        assert_eq!(state.tokens(ROBOT, NOW), 0);
+        assert_eq!(state.tokens(ROBOT, after(30)), 10);
+        assert!(!state.rebase(after(30)));
     }
 
     #[test]

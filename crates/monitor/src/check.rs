@@ -194,6 +194,11 @@ pub(crate) fn forget(draft: &mut Draft<'_>, name: &str) {
         let deleted = crate::words::kind_name(Kind::Deleted, draft.settings.language);
         let finding = Finding::of(Verdict::Clear).detail(deleted);
         draft.observe(&subject, kind, finding);
+        // Its last reading says nothing about the end.
+        let episodes = draft.memory.episodes.get_mut(&subject);
+        if let Some(episode) = episodes.and_then(|episodes| episodes.get_mut(&kind)) {
+            episode.value = None;
+        }
     }
     let finding = Finding::of(Verdict::Bad(Level::Critical));
     draft.observe(&subject, Kind::Deleted, finding);
@@ -514,7 +519,11 @@ pub(crate) fn hides(
     draft: &Draft<'_>,
 ) -> impl Fn(Kind, &Memory) -> Hidden + use<> {
     let memory = &draft.memory;
-    let by_group = group.is_some_and(|group| memory.open(&group, Kind::ManyNotReady).is_some());
+    // An alert that nobody was told hides nothing.
+    let by_group = group.is_some_and(|group| {
+        let episode = memory.open(&group, Kind::ManyNotReady);
+        episode.is_some_and(|episode| episode.told.is_some())
+    });
     let not_ready = memory.open(subject, Kind::NotReady).is_some();
     let critical: Vec<Kind> = Metric::ALL
         .into_iter()

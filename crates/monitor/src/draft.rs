@@ -125,10 +125,10 @@ impl<'a> Draft<'a> {
                 hidden(*kind, &self.memory)
             };
             let level = episode.told.unwrap_or(episode.level);
-            let again = if kind.repeats() {
-                Again::After(self.settings.cooldown)
-            } else {
-                Again::Never(self.settings.cooldown)
+            let again = Again {
+                cooldown: self.settings.cooldown,
+                repeats: kind.repeats(),
+                waits: !kind.is_urgent(),
             };
             let Some(told) = episode.tell(self.now, again, hidden) else {
                 continue;
@@ -200,7 +200,7 @@ fn alert(draft: &AlertDraft<'_>, about: &About, settings: &Settings, now: Time) 
         guard: None,
         dry_run: false,
         metrics: about.metrics.clone(),
-        conditions: vec![input(&said, settings)],
+        conditions: input(&said, settings).into_iter().collect(),
         actions: Vec::new(),
         muted: mute,
         notice: Some(Notice {
@@ -213,8 +213,12 @@ fn alert(draft: &AlertDraft<'_>, about: &About, settings: &Settings, now: Time) 
 }
 
 /// What is wrong, in the form of a rule's condition.
-fn input(said: &words::Said<'_>, settings: &Settings) -> Input {
+fn input(said: &words::Said<'_>, settings: &Settings) -> Option<Input> {
     let episode = said.episode;
+    // What was seen at the beginning is no longer so.
+    if !episode.is_open() && episode.value.is_none() {
+        return None;
+    }
     let seen = match (episode.value, episode.detail.as_str()) {
         (Some(value), _) => Seen::Value {
             value,
@@ -224,7 +228,7 @@ fn input(said: &words::Said<'_>, settings: &Settings) -> Input {
         (None, "") => Seen::Status(said.kind.word().to_owned()),
         (None, detail) => Seen::Status(detail.to_owned()),
     };
-    Input {
+    Some(Input {
         test: words::test(said, settings),
         seen,
         true_for: Some(millis(said.now.since(episode.since))),
@@ -234,5 +238,5 @@ fn input(said: &words::Said<'_>, settings: &Settings) -> Input {
         } else {
             Holds::Clear
         },
-    }
+    })
 }

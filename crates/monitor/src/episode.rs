@@ -113,13 +113,14 @@ impl Episode {
         }
         let cooled = self.last_alert.is_none_or(|(at, level)| {
             // An alert of the future: the clock was set back.
-            self.level > level || at > now || now.since(at) >= again.cooldown()
+            self.level > level || at > now || now.since(at) >= again.cooldown
         });
-        if !cooled {
+        let urgent = self.told.is_none() && !again.waits;
+        if !cooled && !urgent {
             return None;
         }
         let rose = self.told.is_none_or(|told| self.level > told);
-        if !rose && matches!(again, Again::Never(_)) {
+        if !rose && !again.repeats {
             return None;
         }
         let kind = if rose {
@@ -140,21 +141,14 @@ impl Episode {
     }
 }
 
-/// When what lasts is told again.
+/// When something is told again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Again {
-    /// After each cooldown.
-    After(Duration),
-    /// Not while it lasts; a new episode has to wait for so long.
-    Never(Duration),
-}
-
-impl Again {
-    const fn cooldown(self) -> Duration {
-        match self {
-            Self::After(cooldown) | Self::Never(cooldown) => cooldown,
-        }
-    }
+pub(crate) struct Again {
+    pub(crate) cooldown: Duration,
+    /// Whether it is told again while it lasts.
+    pub(crate) repeats: bool,
+    /// Whether a new episode waits for the cooldown of the one before.
+    pub(crate) waits: bool,
 }
 
 /// Whether something larger explains an episode.
@@ -171,7 +165,11 @@ mod tests {
     use super::*;
 
     const COOLDOWN: Duration = Duration::from_mins(15);
-    const AGAIN: Again = Again::After(COOLDOWN);
+    const AGAIN: Again = Again {
+        cooldown: COOLDOWN,
+        repeats: true,
+        waits: true,
+    };
 
     fn at(minutes: u32) -> Time {
         Time::from_millis(1_700_000_000_000).plus(Duration::from_mins(1) * minutes)
@@ -247,12 +245,30 @@ mod tests {
     #[test]
     fn what_is_told_once_is_not_repeated() {
         let mut episode = Episode::begin(Level::Warning, at(0));
-        let once = Again::Never(COOLDOWN);
+        let once = Again {
+            repeats: false,
+            ..AGAIN
+        };
         let told = [0, 20, 500].map(|minutes| episode.tell(at(minutes), once, Hidden::No));
         assert_eq!(told, [Some(AlertKind::Trigger), None, None]);
         episode.observe(Verdict::Clear, at(501));
         let end = episode.tell(at(501), once, Hidden::No);
         assert_eq!(end, Some(AlertKind::Recovery));
+    }
+
+    #[test]
+    fn what_is_urgent_is_told_again_soon_after_its_end() {
+        for (waits, expected) in [(true, None), (false, Some(AlertKind::Trigger))] {
+            let again = Again { waits, ..AGAIN };
+            let mut episode = Episode::begin(Level::Critical, at(0));
+            episode.tell(at(0), again, Hidden::No);
+            episode.observe(Verdict::Clear, at(1));
+            episode.tell(at(1), again, Hidden::No);
+            episode.observe(Verdict::Bad(Level::Critical), at(2));
+            assert_eq!(episode.tell(at(2), again, Hidden::No), expected);
+            // While it lasts it waits like any other.
+            assert_eq!(episode.tell(at(3), again, Hidden::No), None);
+        }
     }
 
     #[test]

@@ -61,6 +61,9 @@ pub fn see(
     settings: &Settings,
     now: Time,
 ) -> (Plan, Memory) {
+    if events.is_empty() {
+        return (Plan::default(), memory);
+    }
     let mut draft = Draft::new(memory, settings, now);
     for event in events {
         take(&mut draft, event, ledgers.get(&event.name));

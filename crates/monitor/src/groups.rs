@@ -34,8 +34,8 @@ pub(crate) fn group_of(node: &str, memory: &Memory) -> Subject {
         .map_or(Subject::Cluster, |known| group(&known.zone))
 }
 
-/// Takes in how many nodes of each zone are not ready. A group begins when more than half of at least three are, and
-/// ends when fewer than a third are.
+/// Takes in how many nodes of each zone are not ready. A group begins with at least three that are more than half, and
+/// ends when they are fewer than a third, or only one.
 pub(crate) fn observe_zones(draft: &mut Draft<'_>) {
     let mut zones: BTreeMap<&str, (usize, Vec<&str>)> = BTreeMap::new();
     for (name, known) in &draft.memory.roster {
@@ -52,7 +52,7 @@ pub(crate) fn observe_zones(draft: &mut Draft<'_>) {
         let is_open = draft.memory.open(&subject, Kind::ManyNotReady).is_some();
         let count = silent.len();
         let many = if is_open {
-            count >= FEWEST.min(total) && count * 3 >= total
+            count > 1 && count * 3 >= total
         } else {
             count >= FEWEST && count * 2 > total
         };

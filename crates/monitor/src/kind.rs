@@ -251,6 +251,11 @@ impl Kind {
         }
     }
 
+    /// Whether a new episode is told at once, also soon after an earlier one: after "resolved" nobody would look again.
+    pub(crate) const fn is_urgent(self) -> bool {
+        matches!(self, Self::NotReady | Self::Deleted | Self::ManyNotReady)
+    }
+
     /// Whether it is told of a node that someone else has cordoned: what is about the node's being there at all.
     pub(crate) const fn outlives_cordon(self) -> bool {
         matches!(self, Self::Deleted | Self::Cordoned | Self::Tainted)

@@ -128,13 +128,21 @@ fn reading(said: &Said<'_>, settings: &Settings) -> String {
                 Language::Chinese => format!("：当前 {value}"),
             };
         }
-        let limit = number(threshold(metric, said.level, settings), metric);
+        let (value, limit) = apart(
+            said.episode.value.unwrap_or_default(),
+            threshold(metric, said.level, settings),
+            metric,
+        );
         return match language {
             Language::English => format!(": {value}, above {limit}"),
             Language::Chinese => format!("：{value}，超过 {limit}"),
         };
     }
     let detail = said.episode.detail.as_str();
+    // What was wrong is not so any more; only why it ended is worth a word.
+    if !open && detail != kind_name(Kind::Deleted, language) {
+        return String::new();
+    }
     match (language, detail) {
         (_, "") => String::new(),
         (Language::English, detail) => format!(": {detail}"),
@@ -148,6 +156,16 @@ fn threshold(metric: Metric, level: Level, settings: &Settings) -> f64 {
         Level::Warning => levels.warning,
         Level::Critical => levels.critical,
     }
+}
+
+/// A reading and the threshold that it is above, with as many digits as it takes to see that.
+fn apart(value: f64, limit: f64, metric: Metric) -> (String, String) {
+    let (shown, limit_shown) = (number(value, metric), number(limit, metric));
+    if shown == limit_shown {
+        let unit = if metric == Metric::Load { "" } else { "%" };
+        return (format!("{value:.4}{unit}"), limit_shown);
+    }
+    (shown, limit_shown)
 }
 
 fn number(value: f64, metric: Metric) -> String {
@@ -166,8 +184,10 @@ pub(crate) fn details(said: &Said<'_>, language: Language) -> String {
     };
     let detail = &said.episode.detail;
     match language {
-        Language::English => format!("Expected to be full at {expected} ({detail})."),
-        Language::Chinese => format!("预计用尽时间：{expected}（{detail}）。"),
+        Language::English => {
+            format!("Expected to be full at {expected}; range and confidence: {detail}.")
+        }
+        Language::Chinese => format!("预计用尽时间：{expected}；范围和置信度：{detail}。"),
     }
 }
 

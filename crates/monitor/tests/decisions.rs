@@ -325,6 +325,15 @@ fn a_node_that_is_not_ready_is_told_at_once_and_hides_the_rest() {
         told(&watch.see(Occurrence::Present, "a")),
         ["-! node_a_not_ready"]
     );
+    // Down again soon after its end: at once, for everybody believes it well.
+    assert_eq!(
+        told(&watch.see(Occurrence::Present, "a!False")),
+        ["+! node_a_not_ready"]
+    );
+    assert_eq!(
+        told(&watch.see(Occurrence::Present, "a")),
+        ["-! node_a_not_ready"]
+    );
     // What it hid is still so.
     assert_eq!(
         told(&watch.check("a b", "cpu a=99 b=10")),
@@ -336,9 +345,12 @@ fn a_node_that_is_not_ready_is_told_at_once_and_hides_the_rest() {
 fn a_deleted_node_is_told_once_and_ends_what_was_known_of_it() {
     let mut watch = Watch::new();
     watch.check("a b", "cpu a=95 b=10");
+    let plan = watch.see(Occurrence::Deleted, "a");
+    assert_eq!(told(&plan), ["+! node_a_deleted", "-! node_a_cpu_high"]);
+    let end = plan.alerts[1].notice.as_ref().unwrap();
     assert_eq!(
-        told(&watch.see(Occurrence::Deleted, "a")),
-        ["+! node_a_deleted", "-! node_a_cpu_high"]
+        end.title,
+        "[RESOLVED] node a: CPU usage high no longer: node deleted, lasted 1m"
     );
     assert_eq!(told(&watch.check("b", "cpu b=10")), Vec::<String>::new());
     assert_eq!(
@@ -539,5 +551,35 @@ fn events_before_the_first_check_do_not_make_the_others_newcomers() {
     assert_eq!(
         watch.check("a!Unknown b c d", "").notes,
         [Note::Joined("d".to_owned())]
+    );
+}
+
+#[test]
+fn a_zone_that_fails_again_is_told_again_and_ends_when_it_is_mostly_back() {
+    let mut watch = Watch::new();
+    let all = "a@z b@z c@z";
+    let down = "a@z!Unknown b@z!Unknown c@z!Unknown";
+    watch.check(all, "");
+    for _ in 0..2 {
+        assert_eq!(told(&watch.check(down, "")), ["+! zone_z_many_not_ready"]);
+        let two = "a@z!Unknown b@z!Unknown c@z";
+        assert_eq!(told(&watch.check(two, "")), Vec::<String>::new());
+        let plan = watch.check(all, "");
+        assert_eq!(told(&plan), ["-! zone_z_many_not_ready"]);
+        let title = &plan.alerts[0].notice.as_ref().unwrap().title;
+        assert!(
+            title.starts_with("[RESOLVED] zone z: many nodes not ready no longer, lasted"),
+            "{title}"
+        );
+    }
+}
+
+#[test]
+fn a_title_shows_that_the_reading_is_above() {
+    let plan = Watch::new().check("a", "cpu a=90.04");
+    let title = &plan.alerts[0].notice.as_ref().unwrap().title;
+    assert_eq!(
+        title,
+        "[CRITICAL] node a: CPU usage high: 90.0400%, above 90%"
     );
 }

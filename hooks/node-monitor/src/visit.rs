@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use ng_config::Config;
 use ng_engine::history::Ledger;
 use ng_engine::node::Nodes;
-use ng_engine::reading::Column;
+use ng_engine::reading::{Column, Reading, Unknown};
 use ng_engine::rule::MetricsSource;
 use ng_engine::time::Time;
 use ng_hook::log::Value as Field;
@@ -188,7 +188,11 @@ impl Desk<'_> {
             return Ok(None);
         }
         let fetched = self.readings(&nodes);
-        let columns: Vec<(Metric, Column)> = Metric::ALL.into_iter().zip(fetched.columns).collect();
+        let mut columns: Vec<(Metric, Column)> =
+            Metric::ALL.into_iter().zip(fetched.columns).collect();
+        for (metric, column) in &mut columns {
+            drop_impossible(*metric, column);
+        }
         let gone = self.gone(store, &nodes)?;
         Ok(Some(Seen {
             leases: self.leases(&nodes),
@@ -316,6 +320,22 @@ impl Desk<'_> {
             }
         }
         Ok(gone)
+    }
+}
+
+/// No reading is below nothing, and no share far above the whole; metrics.k8s.io goes a little above.
+fn drop_impossible(metric: Metric, column: &mut Column) {
+    let most = if metric == Metric::Load {
+        f64::MAX
+    } else {
+        1000.0
+    };
+    for node in 0..column.len() {
+        if let Reading::Value { value, .. } = column.get(node)
+            && !(0.0..=most).contains(&value)
+        {
+            column.set(node, Reading::Unknown(Unknown::NotFinite));
+        }
     }
 }
 

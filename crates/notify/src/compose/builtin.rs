@@ -41,19 +41,36 @@ fn title(facts: &Facts<'_>, language: Language) -> String {
     if let ([_], Some(notice)) = (facts.nodes.as_slice(), facts.notice()) {
         return notice.title.clone();
     }
+    if facts.notice().is_some() {
+        return several_notices(facts, language);
+    }
     let what = what_happened(facts, language);
-    let subject = match facts.notice() {
-        Some(_) => facts.rule_description,
-        None => facts.rule,
-    };
     let title = match language {
-        Language::English => format!("{subject}: {what}"),
-        Language::Chinese => format!("{subject}：{what}"),
+        Language::English => format!("{}: {what}", facts.rule),
+        Language::Chinese => format!("{}：{what}", facts.rule),
     };
     if facts.dry_run {
         return title + say(language, " (dry run)", "（演练）");
     }
     title
+}
+
+/// Alerts that came with words of their own, together: how bad, what, and who first.
+fn several_notices(facts: &Facts<'_>, language: Language) -> String {
+    let mark = match facts.kind {
+        AlertKind::Recovery => say(language, "RESOLVED", "恢复").to_owned(),
+        AlertKind::Trigger | AlertKind::Repeat => match language {
+            Language::English => severity(facts, language).to_uppercase(),
+            Language::Chinese => severity(facts, language).to_owned(),
+        },
+    };
+    let what = facts.rule_description;
+    let first = facts.nodes.first().map_or("", |node| node.name.as_str());
+    let more = facts.nodes.len().saturating_sub(1);
+    match language {
+        Language::English => format!("[{mark}] {what}: {first} and {more} more"),
+        Language::Chinese => format!("【{mark}】{what}：{first} 等 {} 个", more + 1),
+    }
 }
 
 /// What is told, in a word or two.
@@ -180,9 +197,12 @@ fn since(facts: &Facts<'_>, language: Language) -> String {
 }
 
 fn one_node(text: &mut String, node: &NodeFacts, language: Language) {
+    // Where words came with the alert, they say it better than a status.
+    let said = |input: &&Input| node.notice.is_none() || matches!(input.seen, Seen::Value { .. });
     let conditions: Vec<String> = node
         .conditions
         .iter()
+        .filter(said)
         .map(|input| condition(input, language))
         .collect();
     list(text, say(language, "Conditions:", "条件："), &conditions);
@@ -220,9 +240,12 @@ fn many_nodes(text: &mut String, nodes: &[NodeFacts], language: Language) {
     if nodes.len() > NAMED {
         lines.push(more(nodes.len() - NAMED, language));
     }
-    let head = match language {
-        Language::English => format!("Nodes ({}):", nodes.len()),
-        Language::Chinese => format!("节点（{}）：", nodes.len()),
+    let noted = nodes.iter().any(|node| node.notice.is_some());
+    let head = match (language, noted) {
+        (Language::English, false) => format!("Nodes ({}):", nodes.len()),
+        (Language::Chinese, false) => format!("节点（{}）：", nodes.len()),
+        (Language::English, true) => format!("All ({}):", nodes.len()),
+        (Language::Chinese, true) => format!("全部（{}）：", nodes.len()),
     };
     list(text, &head, &lines);
 }
@@ -242,6 +265,9 @@ fn list(text: &mut String, head: &str, lines: &[String]) {
 
 /// A node and what was read of it.
 fn readings(node: &NodeFacts) -> String {
+    if let Some(notice) = &node.notice {
+        return format!("{} ({})", notice.title, notice.key);
+    }
     let seen: Vec<String> = node.conditions.iter().filter_map(reading).collect();
     if seen.is_empty() {
         return node.name.clone();

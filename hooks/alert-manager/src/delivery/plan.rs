@@ -106,7 +106,10 @@ fn lane(
 ) -> anyhow::Result<Option<Lane>> {
     let now = desk.clock.now();
     let key = receiver.key();
-    let state = transaction.receiver(&key)?;
+    let mut state = transaction.receiver(&key)?;
+    if state.rebase(now) {
+        transaction.set_receiver(&key, &state)?;
+    }
     let allowance = receiver.rate().map(|rate| Allowance {
         count: rate.count,
         per: rate.per,

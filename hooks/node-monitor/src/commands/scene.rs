@@ -29,10 +29,11 @@ impl Scene {
     pub(crate) fn read(desk: &Desk) -> anyhow::Result<Self> {
         let latest = desk.history()?.latest()?;
         let memory = memory(desk)?;
+        let monitor = &desk.config.node_monitor;
+        let limits = limits(&monitor.thresholds);
         let nodes = latest
             .as_ref()
-            .map(|latest| nodes(latest, &memory, desk.now));
-        let monitor = &desk.config.node_monitor;
+            .map(|latest| nodes(latest, &memory, &limits, desk.now));
         Ok(Self {
             at: desk.now,
             language: match monitor.language.unwrap_or(desk.config.alert.language) {
@@ -41,7 +42,7 @@ impl Scene {
             },
             cluster: desk.config.cluster_name.clone().unwrap_or_default(),
             source: source(&memory),
-            limits: limits(&monitor.thresholds),
+            limits,
             nodes: nodes.unwrap_or_default(),
         })
     }
@@ -57,12 +58,14 @@ pub(crate) fn memory(desk: &Desk) -> anyhow::Result<Memory> {
     Ok(Memory::of_rows(rows).0)
 }
 
+/// Silent is the source when nothing that was known is known any more.
 fn source(memory: &Memory) -> Source {
+    let all = memory.sources.values().all(|seen| seen.silent.is_some());
     match memory.open(&Subject::Cluster, Kind::MetricsSilent) {
-        None => Source::Answering,
-        Some(episode) => Source::Silent {
+        Some(episode) if all => Source::Silent {
             since: episode.since,
         },
+        Some(_) | None => Source::Answering,
     }
 }
 
@@ -94,7 +97,7 @@ pub(crate) const fn measure(metric: Metric) -> Measure {
     }
 }
 
-fn nodes(latest: &Latest, memory: &Memory, now: Time) -> Vec<Node> {
+fn nodes(latest: &Latest, memory: &Memory, limits: &Limits, now: Time) -> Vec<Node> {
     let zones: BTreeMap<&str, &str> = memory.nodes().collect();
     let names = latest.nodes.iter().enumerate();
     names
@@ -110,7 +113,7 @@ fn nodes(latest: &Latest, memory: &Memory, now: Time) -> Vec<Node> {
             Node {
                 name: name.clone(),
                 zone: zone.to_owned(),
-                level: level(&open, unread),
+                level: level(&open, &readings, limits),
                 since: open.iter().map(|(_, episode)| episode.since).min(),
                 readiness: if is_open(Kind::NotReady) {
                     Readiness::NotReady
@@ -142,13 +145,18 @@ fn readings(latest: &Latest, node: usize) -> Readings {
     }
 }
 
-fn level(open: &[(Kind, &Episode)], unread: bool) -> Level {
+/// What the monitor says, or where it has nothing to say (it may have lost its memory) the readings.
+fn level(open: &[(Kind, &Episode)], readings: &Readings, limits: &Limits) -> Level {
     match open.iter().map(|(_, episode)| episode.level).max() {
-        Some(ng_monitor::Level::Critical) => Level::Critical,
-        Some(ng_monitor::Level::Warning) => Level::Warning,
-        None if unread => Level::Unknown,
-        None => Level::Ok,
+        Some(ng_monitor::Level::Critical) => return Level::Critical,
+        Some(ng_monitor::Level::Warning) => return Level::Warning,
+        None => {}
     }
+    let levels = Measure::ALL.iter().filter_map(|measure| {
+        let value = readings.get(*measure)?;
+        Some(limits.get(*measure).level(value))
+    });
+    levels.max().unwrap_or(Level::Unknown)
 }
 
 /// What was foretold first; only what is still to come.
