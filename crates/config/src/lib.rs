@@ -59,7 +59,7 @@ pub use names::{
     ChatId, EmailAddress, Host, LabelPrefix, MetricName, NameError, NamespaceName, Port,
     QualifiedName,
 };
-pub use resolve::{File, Inputs, Resolution, resolve};
+pub use resolve::{Detail, File, Inputs, Resolution, resolve};
 pub use schema::schema;
 pub use secret::{MASK, Secret, SecretUrl};
 pub use size::{ByteSize, SizeError};

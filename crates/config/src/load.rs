@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::issue::{Entry, Issue, Origin};
 use crate::model::Config;
-use crate::resolve::{File, Inputs, Resolution, parse, resolve};
+use crate::resolve::{Detail, File, Inputs, Resolution, parse, resolve};
 use crate::secret::Secret;
 use crate::tree::{Format, Node};
 
@@ -71,7 +71,7 @@ pub struct Loaded {
     pub state: State,
     /// What may be a mistake, and trouble with the state directory.
     pub warnings: Vec<Issue>,
-    /// Every effective setting and where it came from, secrets masked.
+    /// Every effective setting and where it came from, secrets masked; only [`inspect`] tells.
     pub entries: Vec<Entry>,
 }
 
@@ -124,6 +124,7 @@ pub fn load_applied(sources: &Sources, data: &BTreeMap<String, String>) -> Loade
 }
 
 fn load_and_keep(sources: &Sources, mut mounted: Mounted) -> Loaded {
+    mounted.detail = Detail::Values;
     let resolution = mounted.resolve(sources);
     let mut warnings = std::mem::take(&mut mounted.warnings);
     let wrong = mounted.wrong(&resolution);
@@ -218,6 +219,7 @@ fn last_valid(
             monitor: monitor.as_ref().map(Text::file),
             secrets: &mounted.secrets,
             env: &sources.env,
+            detail: mounted.detail,
         });
         let mut again = false;
         for text in [&mut file, &mut monitor] {
@@ -324,6 +326,7 @@ struct Mounted {
     file_errors: Vec<Issue>,
     /// Which of the files is there and cannot be read.
     unreadable: Wrong,
+    detail: Detail,
     secret_errors: Vec<Issue>,
     warnings: Vec<Issue>,
 }
@@ -357,6 +360,7 @@ impl Mounted {
             monitor: self.monitor.as_ref().map(Text::file),
             secrets: &self.secrets,
             env: &sources.env,
+            detail: self.detail,
         })
     }
 

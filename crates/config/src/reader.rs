@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use crate::issue::{Entry, Issue, Origin};
 use crate::key::{Key, kebab};
-use crate::resolve::{Inputs, Resolution};
+use crate::resolve::{Detail, Inputs, Resolution};
 use crate::setting::{Setting, Wrong};
 use crate::suggest::nearest;
 use crate::tree::{Map, Node};
@@ -365,41 +365,50 @@ impl<'a> Section<'_, 'a> {
 
     /// The effective value of a setting.
     pub(crate) fn read<T: Setting>(&mut self, key: Key, default: T) -> T {
+        let mut value = Typed(default);
+        self.look_up(key, &mut value);
+        value.0
+    }
+
+    /// The same for whatever type: there are dozens, and this is in every executable.
+    fn look_up(&mut self, key: Key, value: &mut dyn Value) {
         let names = self.secret_names(key);
         let in_env = self.env_text(key);
         let found = self
-            .by_secrets(key, &names)
-            .or_else(|| self.by_file(key, in_env.is_some()));
+            .by_secrets(key, &names, value)
+            .or_else(|| self.by_file(key, in_env.is_some(), value));
         let found = match (found, in_env) {
             (Some(found), Some(hidden)) => {
-                self.warn_of_hidden::<T>(key, &hidden);
+                self.warn_of_hidden(key, &hidden, value);
                 Some(found)
             }
-            (None, Some(used)) => self.by_env(key, &used),
+            (None, Some(used)) => self.by_env(key, &used, value),
             (found, None) => found,
-        };
-        let (value, origin) = found.unwrap_or((default, Origin::Default));
-        // Whatever came out of a Secret is a secret, also where the file would show it.
-        let hidden = matches!(origin, Origin::Secret(_));
-        let value_shown = if hidden {
-            crate::secret::MASK.into()
-        } else {
-            value.show()
         };
         self.reader.known.push((self.name, key.name));
         let alias = key.alias.map(|alias| (self.name, alias));
         self.reader.known.extend(alias);
         self.reader.known_files.extend(names);
-        let path = join(self.name, key.name);
+        if self.reader.inputs.detail == Detail::Entries {
+            self.record(key, found.unwrap_or(Origin::Default), value);
+        }
+    }
+
+    fn record(&mut self, key: Key, origin: Origin, value: &dyn Value) {
+        // Whatever came out of a Secret is a secret, also where the file would show it.
+        let hidden = matches!(origin, Origin::Secret(_));
         self.reader.record(Entry {
-            path,
-            value: value_shown,
+            path: join(self.name, key.name),
+            value: if hidden {
+                crate::secret::MASK.into()
+            } else {
+                value.show()
+            },
             origin,
             doc: key.doc,
             secret_file: key.secret_file,
-            schema: T::schema,
+            schema: value.schema(),
         });
-        value
     }
 
     /// The names of the Secret files that may hold a key.
@@ -438,29 +447,34 @@ impl<'a> Section<'_, 'a> {
         Some((variable, part.of(text)?.to_owned()))
     }
 
-    fn by_secrets<T: Setting>(
+    fn by_secrets(
         &mut self,
         key: Key,
         names: &[Cow<'static, str>],
-    ) -> Option<(T, Origin)> {
+        value: &mut dyn Value,
+    ) -> Option<Origin> {
         for name in names {
-            let Some(result) = self.secret_text(name).map(from_secret) else {
+            let Some(text) = self.secret_text(name) else {
                 continue;
             };
+            // Blanks and line ends around it are left out where the value cannot have them, as a URL cannot; in a
+            // password they count.
+            let result = value.take_text(text);
+            let result = result.or_else(|_| value.take_text(text.trim()));
             let origin = Origin::Secret(name.to_string());
             match result {
-                Ok(value) => return Some((value, origin)),
-                Err(wrongs) => self.note_wrong::<T>(key, &origin, wrongs),
+                Ok(()) => return Some(origin),
+                Err(wrongs) => self.note_wrong(key, &origin, wrongs, value),
             }
         }
         None
     }
 
-    fn by_file<T: Setting>(&mut self, key: Key, env_is_set: bool) -> Option<(T, Origin)> {
+    fn by_file(&mut self, key: Key, env_is_set: bool, value: &mut dyn Value) -> Option<Origin> {
         let node = in_map(self.map?, key)?;
         let blank = match node {
             Node::Null => true,
-            Node::Text(text) => text.is_empty() && T::BLANK_IS_UNSET && !key.blank_is_value,
+            Node::Text(text) => text.is_empty() && value.blank_is_unset() && !key.blank_is_value,
             // An empty list is a value of its own, unless it would hide a variable.
             Node::List(items) => items.is_empty() && env_is_set,
             Node::Bool(_) | Node::Number(_) | Node::Map(_) => false,
@@ -469,29 +483,34 @@ impl<'a> Section<'_, 'a> {
             return None;
         }
         let origin = self.reader.file_origin();
-        match T::from_node(node) {
-            Ok(value) => Some((value, origin)),
+        match value.take_node(node) {
+            Ok(()) => Some(origin),
             Err(wrongs) => {
-                self.note_wrong::<T>(key, &origin, wrongs);
+                self.note_wrong(key, &origin, wrongs, value);
                 None
             }
         }
     }
 
-    fn by_env<T: Setting>(&mut self, key: Key, (variable, text): &EnvText) -> Option<(T, Origin)> {
+    fn by_env(
+        &mut self,
+        key: Key,
+        (variable, text): &EnvText,
+        value: &mut dyn Value,
+    ) -> Option<Origin> {
         let origin = Origin::Env(variable);
-        match T::from_text(text) {
-            Ok(value) => Some((value, origin)),
+        match value.take_text(text) {
+            Ok(()) => Some(origin),
             Err(wrongs) => {
-                self.note_wrong::<T>(key, &origin, wrongs);
+                self.note_wrong(key, &origin, wrongs, value);
                 None
             }
         }
     }
 
     /// A wrong variable that a higher layer hides does no harm, but somebody should know.
-    fn warn_of_hidden<T: Setting>(&mut self, key: Key, (variable, text): &EnvText) {
-        if T::from_text(text).is_err() {
+    fn warn_of_hidden(&mut self, key: Key, (variable, text): &EnvText, value: &dyn Value) {
+        if !value.takes(text) {
             let detail =
                 "the variable is wrong, and not used because a higher layer sets the value";
             self.reader
@@ -502,8 +521,8 @@ impl<'a> Section<'_, 'a> {
     }
 
     /// Turns what a type says of a value into errors, without the value where it is a secret.
-    fn note_wrong<T: Setting>(&mut self, key: Key, origin: &Origin, wrongs: Vec<Wrong>) {
-        let hidden = T::SECRET || matches!(origin, Origin::Secret(_));
+    fn note_wrong(&mut self, key: Key, origin: &Origin, wrongs: Vec<Wrong>, value: &dyn Value) {
+        let hidden = value.is_secret() || matches!(origin, Origin::Secret(_));
         for wrong in wrongs {
             let mut path = format!("{}{}", join(self.name, key.name), wrong.at);
             if matches!(origin, Origin::File(_)) {
@@ -521,10 +540,49 @@ fn in_map<'m, 'a>(map: &'m Map<'a>, key: Key) -> Option<&'m Node<'a>> {
         .or_else(|| key.alias.and_then(|alias| map.get(alias)))
 }
 
-/// Reads the text of a Secret file. Blanks and line ends around it are left out where the value cannot have them, as
-/// a URL cannot; in a password they count.
-fn from_secret<T: Setting>(text: &str) -> Result<T, Vec<Wrong>> {
-    T::from_text(text).or_else(|_| T::from_text(text.trim()))
+/// A setting of whatever type, with its value so far.
+trait Value {
+    fn take_node(&mut self, node: &Node<'_>) -> Result<(), Vec<Wrong>>;
+    fn take_text(&mut self, text: &str) -> Result<(), Vec<Wrong>>;
+    fn takes(&self, text: &str) -> bool;
+    fn is_secret(&self) -> bool;
+    fn blank_is_unset(&self) -> bool;
+    fn show(&self) -> serde_json::Value;
+    fn schema(&self) -> fn() -> serde_json::Value;
+}
+
+struct Typed<T>(T);
+
+impl<T: Setting> Value for Typed<T> {
+    fn take_node(&mut self, node: &Node<'_>) -> Result<(), Vec<Wrong>> {
+        self.0 = T::from_node(node)?;
+        Ok(())
+    }
+
+    fn take_text(&mut self, text: &str) -> Result<(), Vec<Wrong>> {
+        self.0 = T::from_text(text)?;
+        Ok(())
+    }
+
+    fn takes(&self, text: &str) -> bool {
+        T::from_text(text).is_ok()
+    }
+
+    fn is_secret(&self) -> bool {
+        T::SECRET
+    }
+
+    fn blank_is_unset(&self) -> bool {
+        T::BLANK_IS_UNSET
+    }
+
+    fn show(&self) -> serde_json::Value {
+        self.0.show()
+    }
+
+    fn schema(&self) -> fn() -> serde_json::Value {
+        T::schema
+    }
 }
 
 fn is_blank(node: &Node<'_>) -> bool {

@@ -32,6 +32,18 @@ pub struct Inputs<'a> {
     pub secrets: &'a BTreeMap<String, Secret>,
     /// The environment.
     pub env: &'a BTreeMap<String, String>,
+    /// How much is told.
+    pub detail: Detail,
+}
+
+/// How much a resolution tells besides the configuration, its errors and warnings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Every effective setting and where it came from.
+    #[default]
+    Entries,
+    /// Nothing: for runs that only use the values, of which there are many.
+    Values,
 }
 
 impl Default for Inputs<'_> {
@@ -43,6 +55,7 @@ impl Default for Inputs<'_> {
             monitor: None,
             secrets: &SECRETS,
             env: &ENV,
+            detail: Detail::default(),
         }
     }
 }
@@ -55,6 +68,7 @@ impl fmt::Debug for Inputs<'_> {
             .field("monitor", &self.monitor.map(|file| file.name))
             .field("secrets", &self.secrets.keys())
             .field("env", &self.env.keys())
+            .field("detail", &self.detail)
             .finish()
     }
 }

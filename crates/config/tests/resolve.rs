@@ -59,6 +59,7 @@ impl<'a> Layers<'a> {
         resolve(&Inputs {
             file,
             monitor: None,
+            detail: ng_config::Detail::Entries,
             secrets: &secrets,
             env: &map(self.env),
         })
