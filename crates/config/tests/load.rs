@@ -126,7 +126,9 @@ fn an_invalid_file_falls_back_as_a_whole() {
         (Some(Used::LastValid), LogLevel::Warn)
     );
     assert!(!later.config.safety.paused);
-    let level = later
+    assert_eq!(later.entries.len(), 0, "a run needs none");
+    let looked = inspect(&mounts.sources());
+    let level = looked
         .entries
         .iter()
         .find(|entry| entry.path == "log.level")
