@@ -98,7 +98,7 @@ impl Sent {
 /// A mark that was ours and is gone.
 ///
 /// Of a mark that shows up with one of its values it says only what was there before ours, should a rule set another
-/// value there. It is never taken away because of this: within [`LINGER`] it can as well be someone else's.
+/// value there. It is never taken away because of this: within the minute it can as well be someone else's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
     /// What was marked.
