@@ -52,7 +52,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut table = Table::default();
     for (name, part) in PARTS {
         if chosen.is_empty() || chosen.iter().any(|chosen| chosen == name) {
-            part(&binaries, &mut table)?;
+            // What was measured before is shown, too.
+            part(&binaries, &mut table).inspect_err(|_| table.print())?;
         }
     }
     table.print();
@@ -62,6 +63,9 @@ fn main() -> anyhow::Result<ExitCode> {
         ExitCode::FAILURE
     })
 }
+
+/// Where Cargo puts examples, in the folder of the executables.
+const EXAMPLES: &str = "examples";
 
 /// Builds what is measured, as it is shipped, and says where it is: beside this program.
 fn build() -> anyhow::Result<PathBuf> {
@@ -104,16 +108,27 @@ fn build() -> anyhow::Result<PathBuf> {
 /// is written from start to end.
 fn copies(folder: &Path) -> anyhow::Result<tempfile::TempDir> {
     let copies = tempfile::tempdir().context("cannot make a folder")?;
-    let attempt = || format!("cannot copy the executables in {}", folder.display());
-    for entry in std::fs::read_dir(folder).with_context(attempt)? {
+    copy_programs(folder, copies.path())?;
+    let examples = folder.join(EXAMPLES);
+    // Only one part needs them, so a given folder may do without.
+    if examples.is_dir() {
+        let to = copies.path().join(EXAMPLES);
+        std::fs::create_dir(&to).context("cannot make a folder")?;
+        copy_programs(&examples, &to)?;
+    }
+    Ok(copies)
+}
+
+fn copy_programs(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let attempt = || format!("cannot copy the executables in {}", from.display());
+    for entry in std::fs::read_dir(from).with_context(attempt)? {
         let path = entry.with_context(attempt)?.path();
         if let (true, None, Some(name)) = (path.is_file(), path.extension(), path.file_name()) {
             let bytes = std::fs::read(&path).with_context(attempt)?;
-            let copy = copies.path().join(name);
-            write_program(&copy, &bytes).with_context(attempt)?;
+            write_program(&to.join(name), &bytes).with_context(attempt)?;
         }
     }
-    Ok(copies)
+    Ok(())
 }
 
 fn write_program(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
