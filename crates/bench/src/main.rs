@@ -267,6 +267,21 @@ impl Bench {
         }
     }
 
+    /// The floor of a run: a program that reads the same context and the same answers.
+    fn floor_of(&self, context: &str, answers: &[Vec<u8>]) -> anyhow::Result<Program> {
+        let mut arguments = vec![self.path(context)];
+        for (index, answer) in answers.iter().enumerate() {
+            let name = format!("answer-{index}");
+            self.put(&name, answer)?;
+            arguments.push(self.path(&name));
+        }
+        Ok(Program {
+            path: self.binaries.join("floor_tick"),
+            arguments,
+            environment: Vec::new(),
+        })
+    }
+
     fn clear_outputs(&self) -> anyhow::Result<()> {
         self.put("patches", b"")?;
         self.put("metrics", b"")
@@ -410,17 +425,7 @@ fn measure(binaries: &Path, nodes: usize, rules: usize, heat: Heat) -> anyhow::R
     let context = world::context(nodes, rules);
     let input = context.len() + answers.iter().map(Vec::len).sum::<usize>();
     bench.put("context", &context)?;
-    let mut arguments = vec![bench.path("context")];
-    for (index, answer) in answers.iter().enumerate() {
-        let name = format!("answer-{index}");
-        bench.put(&name, answer)?;
-        arguments.push(bench.path(&name));
-    }
-    let floor = Program {
-        path: binaries.join("floor_tick"),
-        arguments,
-        environment: Vec::new(),
-    };
+    let floor = bench.floor_of("context", &answers)?;
     // Seven evaluations, half a minute apart, lead to the one that triggers; each round starts from a copy of the
     // state before it.
     for tick in 0..6 {

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::json;
-
-use crate::run::{Program, pair};
+use crate::run::pair;
 use crate::server::Server;
 use crate::{Bench, MEBIBYTE, ROUNDS, Table, bytes, keep_state, world};
 
@@ -21,23 +19,8 @@ pub(crate) fn monitor(binaries: &Path, table: &mut Table) -> anyhow::Result<()> 
     let answers = world::monitor_answers(NODES);
     let server = Server::start(answers.clone())?;
     let bench = Bench::new(binaries, Some(&server))?;
-    let config = json!({
-        "prometheus": {"url": server.url, "maxSamples": 50_000},
-        "alert": {"defaultChannels": ["log"]},
-    });
-    bench.put("config/config.json", config.to_string().as_bytes())?;
     bench.put("context", &world::monitor_context(NODES))?;
-    let mut arguments = vec![bench.path("context")];
-    for (index, answer) in answers.iter().enumerate() {
-        let name = format!("answer-{index}");
-        bench.put(&name, answer)?;
-        arguments.push(bench.path(&name));
-    }
-    let floor = Program {
-        path: binaries.join("floor_tick"),
-        arguments,
-        environment: Vec::new(),
-    };
+    let floor = bench.floor_of("context", &answers)?;
     // The answers are of the hour after, and so never too old.
     for minute in 60 - BEFORE..60 {
         let now = format!("2026-01-09T23:{minute:02}:00Z");

@@ -7,6 +7,7 @@ mod faults;
 mod idle;
 mod limits;
 mod monitor;
+mod request;
 mod rig;
 mod together;
 mod watcher;

@@ -2,7 +2,7 @@
 //! does.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +17,7 @@ use ng_tests::{Load, wait_until};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use crate::request::Request;
 use crate::rig::Rig;
 
 const HOOKS: [(&str, &str); 4] = [
@@ -103,24 +104,8 @@ fn key(text: &str) -> String {
 type Exchange = (&'static str, Result<String, String>);
 
 fn exchange(stream: &TcpStream) -> Result<Exchange> {
-    let mut reader = BufReader::new(stream);
-    let mut first = String::new();
-    reader.read_line(&mut first)?;
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse()?;
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    let target = first.split(' ').nth(1).unwrap_or_default();
-    let (robot, outcome) = judge(target, &body)?;
+    let request = Request::read(stream)?;
+    let (robot, outcome) = judge(&request.target, &request.body)?;
     let answer = match (&outcome, robot) {
         (Ok(_), "slack") => "ok".to_owned(),
         (Ok(_), _) => json!({"errcode": 0, "errmsg": "ok"}).to_string(),

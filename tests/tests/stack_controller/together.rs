@@ -1,6 +1,6 @@
 //! All hooks at once: an episode from load to the end of its alerts, and settings that count without a restart.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +9,7 @@ use ng_tests::server::write_file;
 use ng_tests::{Load, wait_until};
 use serde_json::{Value, json};
 
+use crate::request::Request;
 use crate::rig::{LIMIT, Rig, load_rule, taint, untaint};
 
 const HOOKS: [(&str, &str); 3] = [
@@ -52,24 +53,10 @@ impl Receiver {
     }
 }
 
-fn receive(stream: TcpStream) -> Result<Value> {
-    let mut writer = stream.try_clone()?;
-    let mut reader = BufReader::new(stream);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse()?;
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")?;
-    Ok(serde_json::from_slice(&body)?)
+fn receive(mut stream: TcpStream) -> Result<Value> {
+    let request = Request::read(&stream)?;
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")?;
+    Ok(serde_json::from_slice(&request.body)?)
 }
 
 fn configure(rig: &Rig, receiver: &Receiver, taint_key: &str) -> Result<()> {
