@@ -142,6 +142,12 @@ pub fn list_nodes(page: Page<'_>) -> Request {
     Request::get(with_query("/api/v1/nodes", &[], page))
 }
 
+/// A page of the leases that kubelets renew.
+pub fn list_leases(page: Page<'_>) -> Request {
+    let path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+    Request::get(with_query(path, &[], page))
+}
+
 /// One pod.
 pub fn get_pod(namespace: &str, name: &str) -> Request {
     let (namespace, name) = (encoded(namespace), encoded(name));
@@ -297,6 +303,10 @@ mod tests {
             (
                 list_nodes(SECOND),
                 "/api/v1/nodes?limit=2&continue=a%2Fb%3D%3D",
+            ),
+            (
+                list_leases(SECOND),
+                "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases?limit=2&continue=a%2Fb%3D%3D",
             ),
             (
                 get_pod("shop", "web-1"),

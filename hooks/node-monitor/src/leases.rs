@@ -5,10 +5,8 @@ use std::time::Instant;
 use ng_engine::node::Nodes;
 use ng_engine::time::Time;
 use ng_hook::json::{Error, Kind, Reader};
+use ng_kube::request::{self, Page};
 use ng_round::ports::Cluster;
-
-/// Where the kubelets' leases are; a page is small enough to be held in memory beside the nodes.
-const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases?limit=500";
 
 /// The most pages that are read: more nodes than Kubernetes supports.
 const MOST_PAGES: usize = 40;
@@ -23,11 +21,11 @@ pub(crate) fn fetch(
     let mut renewed = vec![None; nodes.len()];
     let mut next = String::new();
     for _ in 0..MOST_PAGES {
-        let path = match next.as_str() {
-            "" => LEASES.to_owned(),
-            token => format!("{LEASES}&continue={token}"),
-        };
-        let body = cluster.get(&path, deadline)?;
+        let request = request::list_leases(Page {
+            continue_token: (!next.is_empty()).then_some(next.as_str()),
+            ..Page::FIRST
+        });
+        let body = cluster.get(&request.target, deadline)?;
         let mut put = |name: &str, time: Time| {
             if let Some(node) = positions.get(name) {
                 renewed[*node] = Some(time);
