@@ -19,6 +19,7 @@ pub mod roster;
 pub mod rule;
 pub mod spec;
 pub mod status;
+mod texts;
 pub mod time;
 pub mod timers;
 pub mod validate;

@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 
 use crate::bits::Bits;
 use crate::rule::{NodeStatus, TaintEffect};
+use crate::texts::Texts;
 use crate::time::Time;
 
 /// Annotation that keeps disruptive actions away from a node.
@@ -153,15 +154,17 @@ impl Keyed {
 /// All nodes, in the order in which they were read; shell-operator sorts them by name.
 #[derive(Clone, Debug, Default)]
 pub struct Nodes {
-    names: Vec<Box<str>>,
-    uids: Vec<Box<str>>,
+    names: Texts,
+    uids: Texts,
     labels: Keyed,
     annotations: Keyed,
     conditions: FxHashMap<String, Vec<Option<NodeCondition>>>,
     reasons: Reasons,
     not_ready: FxHashMap<usize, Box<str>>,
     taints: Vec<Vec<Taint>>,
-    addresses: Vec<Vec<Box<str>>>,
+    addresses: Texts,
+    /// How many addresses there are up to and with each node.
+    address_ends: Vec<usize>,
     capacity: Vec<Resources>,
     allocatable: Vec<Resources>,
     unschedulable: Vec<bool>,
@@ -190,10 +193,10 @@ impl Nodes {
     /// Starts the next node; everything said of it through the returned value counts at once.
     pub fn start(&mut self, name: &str) -> NodeEntry<'_> {
         let position = self.names.len();
-        self.names.push(name.into());
-        self.uids.push("".into());
+        self.names.push(name);
+        self.uids.push("");
         self.taints.push(Vec::new());
-        self.addresses.push(Vec::new());
+        self.address_ends.push(self.addresses.len());
         self.capacity.push(Resources::default());
         self.allocatable.push(Resources::default());
         self.unschedulable.push(false);
@@ -215,7 +218,9 @@ impl Nodes {
         self.names.truncate(len);
         self.uids.truncate(len);
         self.taints.truncate(len);
-        self.addresses.truncate(len);
+        self.address_ends.truncate(len);
+        self.addresses
+            .truncate(self.address_ends.last().copied().unwrap_or(0));
         self.capacity.truncate(len);
         self.allocatable.truncate(len);
         self.unschedulable.truncate(len);
@@ -241,22 +246,22 @@ impl Nodes {
 
     /// Whether there are no nodes.
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.len() == 0
     }
 
     /// The name of a node.
     pub fn name(&self, node: usize) -> &str {
-        &self.names[node]
+        self.names.get(node)
     }
 
     /// The UID of a node; empty if it was not told.
     pub fn uid(&self, node: usize) -> &str {
-        &self.uids[node]
+        self.uids.get(node)
     }
 
     /// Every name, in order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.names.iter().map(|name| &**name)
+        self.names.iter()
     }
 
     /// The position of a node by name; built once by callers that ask often.
@@ -264,7 +269,7 @@ impl Nodes {
         self.names
             .iter()
             .enumerate()
-            .map(|(position, name)| (&**name, position))
+            .map(|(position, name)| (name, position))
             .collect()
     }
 
@@ -304,8 +309,11 @@ impl Nodes {
     }
 
     /// The addresses in a node's status.
-    pub fn addresses(&self, node: usize) -> &[Box<str>] {
-        &self.addresses[node]
+    pub fn addresses(&self, node: usize) -> impl Iterator<Item = &str> {
+        let start = node
+            .checked_sub(1)
+            .map_or(0, |before| self.address_ends[before]);
+        (start..self.address_ends[node]).map(|address| self.addresses.get(address))
     }
 
     /// The node's capacity.
@@ -345,7 +353,7 @@ impl Nodes {
     }
 }
 
-/// The node that is being read.
+/// The node that is being read: the last one.
 pub struct NodeEntry<'nodes> {
     nodes: &'nodes mut Nodes,
     position: usize,
@@ -354,12 +362,12 @@ pub struct NodeEntry<'nodes> {
 impl NodeEntry<'_> {
     /// Sets the name, if it comes after other fields.
     pub fn name(&mut self, name: &str) {
-        self.nodes.names[self.position] = name.into();
+        self.nodes.names.replace_last(name);
     }
 
     /// Sets the UID.
     pub fn uid(&mut self, uid: &str) {
-        self.nodes.uids[self.position] = uid.into();
+        self.nodes.uids.replace_last(uid);
     }
 
     /// Adds a label; kept if it is of interest.
@@ -414,7 +422,8 @@ impl NodeEntry<'_> {
 
     /// Adds an address.
     pub fn address(&mut self, address: &str) {
-        self.nodes.addresses[self.position].push(address.into());
+        self.nodes.addresses.push(address);
+        self.nodes.address_ends[self.position] += 1;
     }
 
     /// Sets the capacity.

@@ -113,7 +113,7 @@ impl<'nodes> Index<'nodes> {
             for address in nodes.addresses(node) {
                 match address.parse::<IpAddr>() {
                     Ok(ip) => add(&mut index.ips, ip.to_canonical(), node),
-                    Err(_) => add(&mut index.hosts, &**address, node),
+                    Err(_) => add(&mut index.hosts, address, node),
                 }
             }
         }
@@ -361,8 +361,8 @@ mod tests {
             || host == name
             || host.starts_with(&format!("{name}."))
             || name.starts_with(&format!("{host}."))
-            || nodes.addresses(node).iter().any(|address| {
-                **address == *host
+            || nodes.addresses(node).any(|address| {
+                address == host
                     || matches!((address.parse::<IpAddr>(), host.parse::<IpAddr>()), (Ok(a), Ok(b)) if a == b.to_canonical())
             })
     }

@@ -141,9 +141,26 @@ fn resources(reader: &mut Reader<'_>) -> Result<Resources, Error> {
     Ok(resources)
 }
 
-/// Most quantities of a node are whole numbers with a well-known suffix.
 fn quantity(text: &str) -> Option<f64> {
-    Quantity::from_api(text).ok().map(Quantity::as_f64)
+    whole_amount(text).or_else(|| Quantity::from_api(text).ok().map(Quantity::as_f64))
+}
+
+/// What most quantities of a node are: a whole number, alone or in KiB. `None` for every other.
+fn whole_amount(text: &str) -> Option<f64> {
+    let (digits, unit) = match text.strip_suffix("Ki") {
+        Some(digits) => (digits, 1024),
+        None => (text, 1),
+    };
+    // Nine digits stay whole as `f64`, whatever the unit.
+    if !(1..=9).contains(&digits.len()) {
+        return None;
+    }
+    let whole = digits.bytes().try_fold(0_u32, |whole, digit| {
+        digit
+            .is_ascii_digit()
+            .then(|| whole * 10 + u32::from(digit - b'0'))
+    })?;
+    Some(f64::from(whole) * f64::from(unit))
 }
 
 /// Reads nodes as the API lists them.
@@ -198,5 +215,44 @@ fn api_resources(amounts: Option<&BTreeMap<String, ApiQuantity>>) -> Resources {
         cpu: amount("cpu"),
         memory: amount("memory"),
         pods: amount("pods"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_amounts_are_what_the_parser_of_quantities_says() {
+        for text in [
+            "0",
+            "16",
+            "007",
+            "999999999",
+            "1000000000",
+            "64230872Ki",
+            "999999999Ki",
+            "9999999999Ki",
+            "Ki",
+            "",
+            "-1",
+            "+1",
+            "1.5",
+            "15890m",
+            "1k",
+            "1 Ki",
+            "1Mi",
+            "12a",
+            "a12",
+            "1e3",
+            "\u{0661}",
+        ] {
+            let exact = Quantity::from_api(text).ok().map(Quantity::as_f64);
+            assert_eq!(quantity(text), exact, "{text}");
+            if let Some(fast) = whole_amount(text) {
+                assert_eq!(Some(fast), exact, "{text}");
+            }
+        }
+        assert_eq!(whole_amount("64230872Ki"), Some(65_772_412_928.0));
     }
 }
