@@ -10,6 +10,7 @@ use ng_engine::time::{Time, millis};
 use ng_engine::validate::{Defaults, validate};
 use ng_state::Glance;
 
+use crate::quiet;
 use crate::rule_item::RuleItem;
 use crate::statuses::published;
 
@@ -137,6 +138,24 @@ impl Agenda<'_> {
     pub(crate) fn is_settling(&self) -> bool {
         let mut glances = self.glances.values();
         self.lost || glances.any(|glance| status::settling(glance.rebuilt, self.now).is_some())
+    }
+
+    /// When the first of these rules comes due by the passing of time alone, none being due now. `None`: that depends
+    /// on more than the rules and what is remembered of them.
+    pub(crate) fn quiet_until(&self, items: &BTreeMap<String, RuleItem<'_>>) -> Option<Time> {
+        if self.is_settling() {
+            return None;
+        }
+        let mut until = self.now.millis().saturating_add(quiet::LONGEST_MS);
+        for item in items
+            .values()
+            .filter(|item| !item.deleting && self.is_concerned(&item.name))
+        {
+            let glance = self.glances.get(&item.name)?;
+            let interval = glance.check_interval - slack(glance.check_interval);
+            until = until.min(glance.last_evaluated?.millis().saturating_add(interval));
+        }
+        Some(Time::from_millis(until))
     }
 
     /// Whether this run is for the rule.

@@ -10,6 +10,7 @@ use ng_nodes::NODES;
 
 use crate::bindings::RULES;
 use crate::due::{Agenda, Duty};
+use crate::quiet::Extent;
 use crate::rule_item::RuleItem;
 
 /// Input beyond which the rest of the contexts is not read when nothing is due. Snapshots are equal in all contexts
@@ -25,6 +26,8 @@ pub(crate) struct Gathered<'a> {
     pub(crate) items: BTreeMap<String, RuleItem<'a>>,
     /// The nodes; `None` if the contexts had none, or none were needed.
     pub(crate) nodes: Option<Nodes>,
+    /// How much was read, if all rules of the cluster were told.
+    pub(crate) extent: Option<Extent>,
 }
 
 /// Takes the parts of the contexts as they come.
@@ -35,6 +38,8 @@ pub(crate) struct Gatherer<'a, 'd> {
     size: usize,
     items: BTreeMap<String, RuleItem<'a>>,
     complete: bool,
+    /// Where reading ended, if it was not at the end.
+    stopped: Option<usize>,
     nodes_seen: bool,
     unread_nodes: Option<Raw<'a>>,
     duty: Option<Duty<'a>>,
@@ -53,6 +58,7 @@ impl<'a, 'd> Gatherer<'a, 'd> {
             size,
             items: BTreeMap::new(),
             complete: false,
+            stopped: None,
             nodes_seen: false,
             unread_nodes: None,
             duty: None,
@@ -71,10 +77,12 @@ impl<'a, 'd> Gatherer<'a, 'd> {
             ng_nodes::read_snapshot(&mut raw.reader(), &mut nodes)?;
             self.nodes = Some(nodes);
         }
+        let extent = self.stopped.map_or(Extent::Whole, Extent::Beginning);
         Ok(Gathered {
             duty,
             items: self.items,
             nodes: self.nodes,
+            extent: self.complete.then_some(extent),
         })
     }
 
@@ -103,8 +111,9 @@ impl<'a, 'd> Gatherer<'a, 'd> {
         let duty = self.agenda.duty(&self.items, true);
         if duty.is_empty() {
             self.duty = Some(duty);
-            let rest = self.size.saturating_sub(list.position());
-            return Ok(if rest > WORTH_STOPPING {
+            let position = list.position();
+            return Ok(if self.size.saturating_sub(position) > WORTH_STOPPING {
+                self.stopped = Some(position);
                 Flow::Stop
             } else {
                 Flow::Continue

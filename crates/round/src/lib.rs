@@ -16,6 +16,7 @@ mod gather;
 mod gauges;
 mod patches;
 pub mod ports;
+mod quiet;
 mod render;
 pub mod report;
 mod round;

@@ -24,6 +24,7 @@ use ng_state::{Glances, Opened, Peeked, StateError, Store};
 use crate::due::{Agenda, DueRule, Duty, Scope};
 use crate::gather::{Gathered, Gatherer};
 use crate::ports::{Cluster, Source, Times};
+use crate::quiet::{self, Basis};
 use crate::round::Round;
 use crate::rule_item::RuleItem;
 use crate::settings;
@@ -61,43 +62,67 @@ pub struct Outcome {
 /// One run over these contexts. An error means that nothing was done.
 pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> {
     let started = Instant::now();
+    let defaults = settings::defaults(desk.config);
+    let fingerprint = settings::fingerprint(&defaults);
+    let basis = Basis::of(desk, fingerprint);
+    if basis.is_some_and(|basis| quiet::is_told(desk, basis, contexts.bytes())) {
+        return Ok(Outcome::default());
+    }
     let opened = open(desk)?;
     let lost = opened.notice.is_some();
     let mut store = opened.store;
     let first_sight = store.glances()?;
-    let glances = &first_sight.rules;
-    let defaults = settings::defaults(desk.config);
     let agenda = Agenda {
         now: desk.now,
         scope: desk.scope,
         lost,
-        glances,
-        fingerprint: settings::fingerprint(&defaults),
+        glances: &first_sight.rules,
+        fingerprint,
         defaults: &defaults,
     };
-    let settling = agenda.is_settling();
     let early = Early {
         store: &store,
         seen: &first_sight,
         agenda: &agenda,
-        settling,
+        settling: agenda.is_settling(),
         peeked: OnceCell::new(),
         nothing: History::default(),
     };
-    let wish = |duty: &Duty<'_>, items: &BTreeMap<String, RuleItem<'_>>| {
-        wishes(duty, items, early.history(duty, items), settling)
+    let Some((mut round, peeked)) = gather(contexts, desk, early, basis)? else {
+        return Ok(Outcome::default());
     };
-    let mut gatherer = Gatherer::new(&agenda, contexts.bytes().len(), &wish);
+    let (plan, history) = round.settle(&mut store, peeked)?;
+    round.finish(&mut store, plan, &history, started)
+}
+
+/// Everything that the round decides on; `None` if nothing is due.
+fn gather<'a>(
+    contexts: &'a ContextFile,
+    desk: &'a Desk<'a>,
+    early: Early<'a, '_>,
+    basis: Option<Basis>,
+) -> anyhow::Result<Option<(Round<'a>, Option<Peeked>)>> {
+    let agenda = early.agenda;
+    let wish = |duty: &Duty<'_>, items: &BTreeMap<String, RuleItem<'_>>| {
+        wishes(duty, items, early.history(duty, items), early.settling)
+    };
+    let mut gatherer = Gatherer::new(agenda, contexts.bytes().len(), &wish);
     contexts.read(&mut gatherer)?;
     let Gathered {
         mut duty,
         items,
         nodes,
+        extent,
     } = gatherer
         .finish()
         .context("cannot read the binding contexts")?;
     if duty.is_empty() {
-        return Ok(Outcome::default());
+        if let (Some(basis), Some(extent)) = (basis, extent)
+            && let Some(until) = agenda.quiet_until(&items)
+        {
+            quiet::tell(desk, basis, (contexts.bytes(), extent), until);
+        }
+        return Ok(None);
     }
     let nodes = nodes.map_or_else(|| list_nodes(&wish(&duty, &items), desk), Ok)?;
     let known = early.history(&duty, &items);
@@ -105,9 +130,9 @@ pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> 
     let peeked = early.finish()?;
     let wanted = wanted(&duty.evaluate);
     let fetched = fetch(&wanted, &nodes, desk);
-    let mut round = Round {
+    let round = Round {
         desk,
-        agenda: &agenda,
+        agenda,
         duty,
         items,
         nodes,
@@ -116,8 +141,7 @@ pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> 
         report: Report::default(),
         gone_uids: BTreeMap::new(),
     };
-    let (plan, history) = round.settle(&mut store, peeked)?;
-    round.finish(&mut store, plan, &history, started)
+    Ok(Some((round, peeked)))
 }
 
 fn open(desk: &Desk<'_>) -> anyhow::Result<Opened> {
@@ -131,8 +155,8 @@ fn open(desk: &Desk<'_>) -> anyhow::Result<Opened> {
 
 /// The history as it is before the run, as far as the run concerns it: it tells which marks to look for on nodes. It
 /// is read when it is first asked for, which a run with nothing to do never does.
-struct Early<'a> {
-    store: &'a Store,
+struct Early<'a, 's> {
+    store: &'s Store,
     seen: &'a Glances,
     agenda: &'a Agenda<'a>,
     settling: bool,
@@ -140,7 +164,7 @@ struct Early<'a> {
     nothing: History,
 }
 
-impl Early<'_> {
+impl Early<'_, '_> {
     fn history(&self, duty: &Duty<'_>, items: &BTreeMap<String, RuleItem<'_>>) -> &History {
         if self.agenda.lost || self.seen.rules.is_empty() {
             return &self.nothing;

@@ -6,6 +6,7 @@
 //! ```text
 //! open ──▶ Store ──glances, peek──▶ (network, elsewhere) ──begin──▶ Transaction: load, save, queue, count, commit
 //!   └─ database: any database of the directory; place, aside: its files, lock, setting a damaged one aside
+//! stamp: whether anything was written, told without opening
 //! schema: tables and their version     documents: writes only the rows that differ
 //!
 //! queue ──▶ outbox: admission ──▶ sending (claim, start, settle) ──▶ upkeep      claimant: who is still alive
@@ -27,6 +28,7 @@ mod outbox;
 mod place;
 mod rules;
 mod schema;
+mod stamp;
 mod store;
 mod templates;
 mod transaction;
@@ -41,5 +43,6 @@ pub use outbox::{
     OutboxCounts, OutboxFilter, QueuedAlert, Settlement, Tally,
 };
 pub use rules::{Glance, Glances};
+pub use stamp::Stamp;
 pub use store::{Opened, Store};
 pub use transaction::{Peeked, Transaction};

@@ -19,7 +19,7 @@ use crate::transaction::{self, Peeked, Transaction};
 /// The state of one state directory, open in this process.
 #[derive(Debug)]
 pub struct Store {
-    database: Database,
+    pub(crate) database: Database,
     past: Past,
 }
 
