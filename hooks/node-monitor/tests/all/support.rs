@@ -21,11 +21,16 @@ const QUERIES: [(&str, &str); 6] = [
     ("cpu", "node_cpu_seconds_total"),
 ];
 
+/// What a metric was, by node: so many seconds after the first time asked for it was so much.
+type Past = Box<dyn Fn(&str, f64) -> Option<f64> + Send>;
+
 #[derive(Default)]
 struct Answers {
     series: BTreeMap<String, Vec<(String, String)>>,
+    past: BTreeMap<String, (Vec<String>, Past)>,
     html: bool,
-    requests: usize,
+    html_of_the_past: bool,
+    requests: Vec<String>,
 }
 
 /// A Prometheus on loopback; its threads end with the test.
@@ -58,13 +63,117 @@ impl Prometheus {
         answers.series.insert(metric.to_owned(), samples.collect());
     }
 
+    /// What a metric was of some nodes, by the seconds since the first time asked for.
+    pub(crate) fn set_past(
+        &self,
+        metric: &str,
+        nodes: &[&str],
+        past: impl Fn(&str, f64) -> Option<f64> + Send + 'static,
+    ) {
+        let nodes = nodes.iter().map(|node| (*node).to_owned()).collect();
+        let mut answers = self.answers.lock().unwrap();
+        answers
+            .past
+            .insert(metric.to_owned(), (nodes, Box::new(past)));
+    }
+
     /// A page instead of JSON from now on.
     pub(crate) fn answer_html(&self) {
         self.answers.lock().unwrap().html = true;
     }
 
+    /// A page instead of the past, or no longer.
+    pub(crate) fn refuse_the_past(&self, refuses: bool) {
+        self.answers.lock().unwrap().html_of_the_past = refuses;
+    }
+
     pub(crate) fn requests(&self) -> usize {
-        self.answers.lock().unwrap().requests
+        self.answers.lock().unwrap().requests.len()
+    }
+
+    /// Questions about the past: the metric and the number of times of each.
+    pub(crate) fn questions_about_the_past(&self) -> Vec<(String, usize)> {
+        let answers = self.answers.lock().unwrap();
+        let questions = answers.requests.iter().filter_map(|form| {
+            let times = Times::of(form)?;
+            Some((metric(form).unwrap_or_default().to_owned(), times.count()))
+        });
+        questions.collect()
+    }
+}
+
+/// The metric that a question is about.
+fn metric(form: &str) -> Option<&'static str> {
+    let (metric, _) = QUERIES.iter().find(|(_, part)| form.contains(part))?;
+    Some(metric)
+}
+
+/// The times that a question about the past is about, in seconds.
+struct Times {
+    start: f64,
+    end: f64,
+    step: f64,
+}
+
+impl Times {
+    fn of(form: &str) -> Option<Self> {
+        let field = |name: &str| {
+            let mut fields = form.split('&').filter_map(|field| field.split_once('='));
+            fields.find(|(key, _)| *key == name)?.1.parse().ok()
+        };
+        Some(Self {
+            start: field("start")?,
+            end: field("end")?,
+            step: field("step")?,
+        })
+    }
+
+    fn count(&self) -> usize {
+        self.passed().count()
+    }
+
+    /// Seconds since the first time.
+    fn passed(&self) -> impl Iterator<Item = f64> + use<> {
+        let (length, step) = (self.end - self.start, self.step);
+        (0..20_000_u32)
+            .map(move |number| f64::from(number) * step)
+            .take_while(move |passed| *passed <= length)
+    }
+}
+
+impl Answers {
+    fn present(&self, metric: &str) -> Value {
+        let samples = self.series.get(metric).into_iter().flatten();
+        let result: Vec<Value> = samples
+            .map(|(node, value)| json!({"metric": {"node": node}, "value": [1.0, value]}))
+            .collect();
+        json!({"status": "success", "data": {"resultType": "vector", "result": result}})
+    }
+
+    fn past(&self, metric: &str, times: &Times) -> Value {
+        let Some((nodes, past)) = self.past.get(metric) else {
+            return json!({"status": "success", "data": {"resultType": "matrix", "result": []}});
+        };
+        let series = nodes.iter().map(|node| {
+            let point = |passed| {
+                let value = past(node, passed)?;
+                Some(json!([times.start + passed, value.to_string()]))
+            };
+            let values: Vec<Value> = times.passed().filter_map(point).collect();
+            json!({"metric": {"node": node}, "values": values})
+        });
+        let result: Vec<Value> = series.collect();
+        json!({"status": "success", "data": {"resultType": "matrix", "result": result}})
+    }
+
+    fn body(&self, form: &str) -> String {
+        let (metric, times) = (metric(form).unwrap_or_default(), Times::of(form));
+        if self.html || (times.is_some() && self.html_of_the_past) {
+            return "<html>Sign in</html>".to_owned();
+        }
+        times
+            .map_or_else(|| self.present(metric), |times| self.past(metric, &times))
+            .to_string()
     }
 }
 
@@ -86,19 +195,8 @@ fn serve(stream: &TcpStream, answers: &Mutex<Answers>) -> Option<()> {
     reader.read_exact(&mut request).ok()?;
     let request = String::from_utf8_lossy(&request).into_owned();
     let mut answers = answers.lock().unwrap();
-    answers.requests += 1;
-    let body = if answers.html {
-        "<html>Sign in</html>".to_owned()
-    } else {
-        let metric = QUERIES.iter().find(|(_, part)| request.contains(part));
-        let samples = metric.and_then(|(metric, _)| answers.series.get(*metric));
-        let result: Vec<Value> = samples
-            .into_iter()
-            .flatten()
-            .map(|(node, value)| json!({"metric": {"node": node}, "value": [1.0, value]}))
-            .collect();
-        json!({"status": "success", "data": {"resultType": "vector", "result": result}}).to_string()
-    };
+    let body = answers.body(&request);
+    answers.requests.push(request);
     // The age of samples is measured by the server's own clock.
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nDate: Thu, 01 Jan 1970 00:00:01 GMT\r\nConnection: close\r\n\r\n",
