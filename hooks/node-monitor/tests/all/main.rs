@@ -5,4 +5,5 @@
 mod backfill;
 mod commands;
 mod hook;
+mod real_prometheus;
 mod support;

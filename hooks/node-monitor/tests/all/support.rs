@@ -247,8 +247,14 @@ impl Desk {
 
     /// The configuration with the test's Prometheus, and the log as the only channel.
     pub(crate) fn put_config(&self, config: &Value) {
+        self.put_config_for(&self.prometheus.url, config);
+    }
+
+    /// The same with another Prometheus.
+    pub(crate) fn put_config_for(&self, url: &str, config: &Value) {
         let mut config = config.clone();
-        config["prometheus"] = json!({"url": self.prometheus.url, "timeout": "2s", "queryTimeout": "2s", "retries": 0});
+        config["prometheus"] =
+            json!({"url": url, "timeout": "2s", "queryTimeout": "2s", "retries": 0});
         config["alert"]["defaultChannels"] = json!(["log"]);
         self.put("config/config.json", &config.to_string());
     }
