@@ -274,9 +274,12 @@ impl Desk {
             self.put(name, "");
         }
         let text = |name: &str| self.path(name).display().to_string();
-        let output = Command::new(env!("CARGO_BIN_EXE_node-monitor"))
-            .args(arguments)
-            .env_clear()
+        let mut command = Command::new(env!("CARGO_BIN_EXE_node-monitor"));
+        command.args(arguments).env_clear();
+        if self.path("kubeconfig").exists() {
+            command.env("KUBECONFIG", self.path("kubeconfig"));
+        }
+        let output = command
             .envs([
                 ("BINDING_CONTEXT_PATH", text("context.json")),
                 ("KUBERNETES_PATCH_PATH", text("patches")),
@@ -312,6 +315,17 @@ impl Desk {
             .map(|queued| serde_json::to_value(queued.alert.unwrap()).unwrap())
             .collect()
     }
+}
+
+/// The keys of the alerts in the outbox, each behind its type.
+pub(crate) fn keys(desk: &Desk) -> Vec<String> {
+    desk.alerts()
+        .iter()
+        .map(|alert| {
+            let kind = alert["type"].as_str().unwrap();
+            format!("{kind} {}", alert["notice"]["key"].as_str().unwrap())
+        })
+        .collect()
 }
 
 /// The condition of a node that is ready.
