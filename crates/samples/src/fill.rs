@@ -205,3 +205,6 @@ fn open_levels(connection: &Connection, first: i64) -> Result<(), Fault> {
     )?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
