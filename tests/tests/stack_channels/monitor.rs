@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use ng_tests::programs::program;
 use ng_tests::server::write_file;
 use serde_json::{Value, json};
@@ -70,7 +70,7 @@ impl Services {
     }
 }
 
-fn exchange(stream: &TcpStream, heard: &Mutex<Heard>) -> Result<()> {
+fn exchange(stream: &TcpStream, services: &Mutex<Heard>) -> Result<()> {
     let mut reader = BufReader::new(stream);
     let (mut head, mut length) = (String::new(), 0);
     loop {
@@ -86,8 +86,8 @@ fn exchange(stream: &TcpStream, heard: &Mutex<Heard>) -> Result<()> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-    let (status, answer) = answer(&head, &body, &mut heard);
+    let mut taken = services.lock().unwrap_or_else(PoisonError::into_inner);
+    let (status, answer) = answer(&head, &body, &mut taken);
     let answer = answer.to_string();
     let mut stream = stream;
     write!(
@@ -98,14 +98,14 @@ fn exchange(stream: &TcpStream, heard: &Mutex<Heard>) -> Result<()> {
     Ok(())
 }
 
-fn answer(head: &str, body: &[u8], heard: &mut Heard) -> (u16, Value) {
+fn answer(head: &str, body: &[u8], services: &mut Heard) -> (u16, Value) {
     let mut words = head.split(' ');
     let (method, target) = (
         words.next().unwrap_or_default(),
         words.next().unwrap_or_default(),
     );
     if target.starts_with("/api/v1/query") {
-        return (200, prometheus(target, body, heard.memory));
+        return (200, prometheus(target, body, services.memory));
     }
     let is_json = head
         .to_ascii_lowercase()
@@ -120,11 +120,11 @@ fn answer(head: &str, body: &[u8], heard: &mut Heard) -> (u16, Value) {
     };
     match judged {
         Ok((service, status, answer)) => {
-            heard.taken.push((service, message));
+            services.taken.push((service, message));
             (status, answer)
         }
         Err(reason) => {
-            heard.refused.push(format!("{reason}: {message}"));
+            services.refused.push(format!("{reason}: {message}"));
             (
                 400,
                 json!({"ok": false, "error_code": 400, "description": reason, "status": "invalid event"}),
@@ -302,7 +302,44 @@ fn config(services: &Services, mail: &MailServer) -> Value {
     })
 }
 
-/// What each service was told by a run: the events, and the texts of the chat and of the mails.
+/// Both executables and the services, and how many mails were looked at.
+struct Way {
+    desk: Desk,
+    services: Services,
+    mail: MailServer,
+    seen: usize,
+}
+
+impl Way {
+    fn start() -> Result<Option<Self>> {
+        let Some(mail) = MailServer::start()? else {
+            return Ok(None);
+        };
+        let services = Services::start()?;
+        let desk = Desk::new(&config(&services, &mail))?;
+        Ok(Some(Self {
+            desk,
+            services,
+            mail,
+            seen: 0,
+        }))
+    }
+
+    /// What each service is told after a run on these contexts.
+    fn tell(&mut self, contexts: &Value, passed: i64) -> Result<Told> {
+        self.desk.tell(contexts, passed)?;
+        let chats = self.services.take("telegram")?;
+        let mails = self.mail.taken()?.split_off(self.seen);
+        self.seen += mails.len();
+        Ok(Told {
+            events: self.services.take("pagerduty")?,
+            chats: chats.iter().map(|chat| chat["text"].to_string()).collect(),
+            mails,
+        })
+    }
+}
+
+/// The events, and the texts of the chat and of the mails.
 struct Told {
     events: Vec<Value>,
     chats: Vec<String>,
@@ -310,20 +347,10 @@ struct Told {
 }
 
 impl Told {
-    fn of(services: &Services, mail: &MailServer, mails_before: usize) -> Result<Self> {
-        let chats = services.take("telegram")?;
-        let mut mails = mail.taken()?;
-        Ok(Self {
-            events: services.take("pagerduty")?,
-            chats: chats.iter().map(|chat| chat["text"].to_string()).collect(),
-            mails: mails.split_off(mails_before.min(mails.len())),
-        })
-    }
-
-    /// One message each, and all of them say this; the event and the mail.
-    fn one(&self, said: &[&str]) -> Result<(&Value, &Value)> {
+    /// One message each, and all of them say this; the event, the chat and the headers of the mail.
+    fn one(&self, said: &[&str]) -> Result<(&Value, &str, &Value)> {
         let ([event], [chat], [mail]) = (&*self.events, &*self.chats, &*self.mails) else {
-            anyhow::bail!("{:?}\n{:?}\n{:?}", self.events, self.chats, self.mails);
+            bail!("{:?}\n{:?}\n{:?}", self.events, self.chats, self.mails);
         };
         ensure!(
             mail["defects"] == json!([]) && mail["login"] == true,
@@ -338,88 +365,64 @@ impl Told {
         for words in said {
             ensure!(chat.contains(words), "no {words} in {chat}");
         }
-        Ok((event, mail))
+        Ok((event, chat, &mail["headers"]))
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.events.is_empty() && self.chats.is_empty() && self.mails.is_empty()
     }
 }
 
 #[test]
-fn what_a_node_does_reaches_pager_chat_and_mail_and_is_resolved_there() -> Result<()> {
-    let Some(mail) = MailServer::start()? else {
+fn a_high_reading_reaches_pager_chat_and_mail_and_is_resolved_there() -> Result<()> {
+    let Some(mut way) = Way::start()? else {
         return Ok(());
     };
-    let services = Services::start()?;
-    let desk = Desk::new(&config(&services, &mail))?;
-    let ready = node("True", "KubeletReady");
-
-    services.set_memory(95.0);
-    desk.tell(&check(&ready), 0)?;
-    let told = Told::of(&services, &mail, 0)?;
-    let (event, first) = told.one(&["node_a_memory_high", "95"])?;
+    let ready = check(&node("True", "KubeletReady"));
+    way.services.set_memory(95.0);
+    let opened = way.tell(&ready, 0)?;
+    let (event, chat, first) = opened.one(&["node_a_memory_high", "95"])?;
+    let payload = &event["payload"];
     ensure!(event["event_action"] == "trigger", "{event}");
     ensure!(
-        event["payload"]["severity"] == "critical" && event["payload"]["source"] == "a",
+        payload["severity"] == "critical" && payload["source"] == "a",
         "{event}"
     );
-    ensure!(
-        event["payload"]["class"] == "node-monitor/memory_high",
-        "{event}"
-    );
-    let (opened, thread) = (
-        event["dedup_key"].clone(),
-        first["headers"]["references"].clone(),
-    );
-    ensure!(
-        told.chats[0].contains("prod &lt;eu&gt;"),
-        "{}",
-        told.chats[0]
-    );
+    ensure!(payload["class"] == "node-monitor/memory_high", "{event}");
+    ensure!(chat.contains("prod &lt;eu&gt;"), "{chat}");
 
-    // An event of the node, told at once, with a key of its own.
-    desk.tell(&change(&node("Unknown", "NodeStatusUnknown")), 20)?;
-    let told = Told::of(&services, &mail, 1)?;
-    let (event, _) = told.one(&["node_a_not_ready", "NodeStatusUnknown"])?;
+    way.services.set_memory(40.0);
+    let closed = way.tell(&ready, 60)?;
+    let (end, _, last) = closed.one(&["node_a_memory_high"])?;
+    ensure!(end["event_action"] == "resolve", "{end}");
+    ensure!(end["dedup_key"] == event["dedup_key"], "{end} and {event}");
     ensure!(
-        event["event_action"] == "trigger" && event["dedup_key"] != opened,
-        "{event}"
+        last["references"] == first["references"] && last["references"].is_string(),
+        "{last} and {first}"
     );
-    let away = event["dedup_key"].clone();
-    desk.tell(&change(&ready), 40)?;
-    let told = Told::of(&services, &mail, 2)?;
-    let (event, _) = told.one(&["node_a_not_ready"])?;
-    ensure!(
-        event["event_action"] == "resolve" && event["dedup_key"] == away,
-        "{event}"
-    );
-
-    // It ends what it opened, in the same thread.
-    services.set_memory(40.0);
-    desk.tell(&check(&ready), 60)?;
-    let told = Told::of(&services, &mail, 3)?;
-    let (event, last) = told.one(&["node_a_memory_high"])?;
-    ensure!(
-        event["event_action"] == "resolve" && event["dedup_key"] == opened,
-        "{event}"
-    );
-    ensure!(
-        last["headers"]["references"] == thread && thread.is_string(),
-        "{last} and {thread}"
-    );
-    ensure!(
-        last["headers"]["subject"] != first_subject(&mail)?,
-        "{last}"
-    );
-
-    // Nothing is told twice.
-    desk.tell(&check(&ready), 120)?;
-    let told = Told::of(&services, &mail, 4)?;
-    ensure!(
-        told.events.is_empty() && told.chats.is_empty() && told.mails.is_empty(),
-        "told again"
-    );
+    ensure!(last["subject"] != first["subject"], "{last}");
+    ensure!(way.tell(&ready, 120)?.is_nothing(), "told again");
     Ok(())
 }
 
-fn first_subject(mail: &MailServer) -> Result<Value> {
-    let mails = mail.taken()?;
-    Ok(mails.first().context("no mail")?["headers"]["subject"].clone())
+#[test]
+fn a_change_of_a_node_reaches_pager_chat_and_mail_at_once() -> Result<()> {
+    let Some(mut way) = Way::start()? else {
+        return Ok(());
+    };
+    let ready = node("True", "KubeletReady");
+    way.services.set_memory(95.0);
+    let high = way.tell(&check(&ready), 0)?;
+    let (high, ..) = high.one(&["node_a_memory_high"])?;
+    let away = way.tell(&change(&node("Unknown", "NodeStatusUnknown")), 20)?;
+    let (event, ..) = away.one(&["node_a_not_ready", "NodeStatusUnknown"])?;
+    ensure!(event["event_action"] == "trigger", "{event}");
+    ensure!(event["payload"]["severity"] == "critical", "{event}");
+    // Another matter of the same node is another incident.
+    ensure!(event["dedup_key"] != high["dedup_key"], "{event}");
+    let back = way.tell(&change(&ready), 40)?;
+    let (end, ..) = back.one(&["node_a_not_ready"])?;
+    ensure!(end["event_action"] == "resolve", "{end}");
+    ensure!(end["dedup_key"] == event["dedup_key"], "{end} and {event}");
+    Ok(())
 }
