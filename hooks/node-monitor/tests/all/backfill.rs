@@ -1,8 +1,12 @@
 //! A young history and a Prometheus that knows more: what is asked for, once, and what is foretold from it.
 
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
-use crate::support::{Desk, Outcome, node, ready, tick};
+use crate::support::{Answering, Desk, Outcome, alerts_in, keys, node, ready, tick};
 
 /// Half an hour past the hour, so that nothing begins or ends with it.
 const FIRST: &str = "2026-05-01T10:30:00Z";
@@ -132,7 +136,7 @@ fn the_past_is_shown_as_what_it_is() {
 #[test]
 fn a_failure_is_told_once_and_tried_again_less_and_less_often() {
     let desk = filling();
-    desk.prometheus.refuse_the_past(true);
+    desk.prometheus.answer_the_past(Answering::Html);
     let first = desk.run(FIRST);
     let lines = logged(&first, NOT_FILLED);
     assert_eq!(lines.len(), 1, "{}", first.stdout);
@@ -154,7 +158,7 @@ fn a_failure_is_told_once_and_tried_again_less_and_less_often() {
     assert_eq!(desk.prometheus.questions_about_the_past().len(), 3);
     assert_eq!(foretold(&desk), Vec::<Value>::new());
     // At the next attempt it is there: what was kept meanwhile stays as it was measured.
-    desk.prometheus.refuse_the_past(false);
+    desk.prometheus.answer_the_past(Answering::Well);
     let run = desk.run("2026-05-01T11:05:00Z");
     assert_eq!(logged(&run, FILLED).len(), 1, "{}", run.stdout);
     assert_eq!(
@@ -209,4 +213,89 @@ fn a_source_that_does_not_tell_the_present_is_not_asked_about_the_past() {
     desk.prometheus.answer_html();
     desk.run(FIRST);
     assert_eq!(desk.prometheus.requests(), 6);
+}
+
+/// When the past is asked for, the alerts of the check are in the outbox already.
+#[test]
+fn nothing_of_a_check_waits_for_the_past() {
+    let desk = filling();
+    desk.prometheus.set("cpu", &[("a", "99"), ("b", "10")]);
+    let (state, queued) = (desk.path("state"), Arc::<Mutex<Vec<usize>>>::default());
+    let seen = Arc::clone(&queued);
+    desk.prometheus.set_past("disk", &["a"], move |_, passed| {
+        if passed == 0.0 {
+            seen.lock().unwrap().push(alerts_in(&state).len());
+        }
+        Some(80.0)
+    });
+    desk.run(FIRST);
+    assert_eq!(*queued.lock().unwrap(), [1]);
+}
+
+#[test]
+fn a_past_that_does_not_come_ends_with_its_time() {
+    let desk = filling();
+    desk.prometheus.set("memory", &[("a", "40"), ("b", "10")]);
+    desk.prometheus.set("cpu", &[("a", "99"), ("b", "10")]);
+    desk.prometheus.answer_the_past(Answering::Hang);
+    let started = Instant::now();
+    let run = desk.run(FIRST);
+    // Two seconds for each of two metrics, as configured.
+    assert!(started.elapsed() < Duration::from_secs(12));
+    let lines = logged(&run, NOT_FILLED);
+    assert_eq!(lines.len(), 1, "{}", run.stdout);
+    assert!(lines[0].contains("no answer within 2.0 s"), "{}", lines[0]);
+    assert_eq!(keys(&desk), ["trigger node_a_cpu_high"]);
+    assert!(!run.metrics.is_empty());
+}
+
+/// The past of one metric of 5,000 nodes has twelve megabytes; four of them follow one another.
+#[test]
+fn the_past_of_5000_nodes_takes_little_memory() {
+    let desk = Desk::new();
+    let names: Vec<String> = (0..5_000)
+        .map(|number| format!("node-{number:04}"))
+        .collect();
+    let cluster: Vec<Value> = names.iter().map(|name| node(name, &ready())).collect();
+    desk.put_context(&tick(&cluster));
+    let samples: Vec<(&str, &str)> = names
+        .iter()
+        .map(|name| (name.as_str(), "55.123456789012345"))
+        .collect();
+    for metric in ["memory", "disk", "pods", "inodes"] {
+        desk.prometheus.set(metric, &samples);
+    }
+    // 04:32:30, the middle of the first stretch.
+    let mut points = String::new();
+    for step in 0..72 {
+        let comma = if step == 0 { "" } else { "," };
+        write!(
+            points,
+            r#"{comma}[{},"55.{:015}"]"#,
+            1_777_609_950 + 300 * step,
+            step * 12_345_678_901_u64
+        )
+        .unwrap();
+    }
+    let mut body = r#"{"status":"success","data":{"resultType":"matrix","result":["#.to_owned();
+    for (number, name) in names.iter().enumerate() {
+        let comma = if number == 0 { "" } else { "," };
+        write!(
+            body,
+            r#"{comma}{{"metric":{{"node":"{name}"}},"values":[{points}]}}"#
+        )
+        .unwrap();
+    }
+    body.push_str("]}}");
+    assert!(body.len() > 12_000_000, "{}", body.len());
+    desk.prometheus.answer_the_past(Answering::Body(body));
+    let (run, peak) = desk.run_and_weigh(FIRST);
+    let lines = logged(&run, FILLED);
+    assert_eq!(
+        lines[0].matches("72 stretches of 5000 nodes").count(),
+        4,
+        "{}",
+        run.stdout
+    );
+    assert!((20_000..64 << 10).contains(&peak), "{peak} KiB");
 }

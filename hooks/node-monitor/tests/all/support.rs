@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ng_engine::time::Time;
 use ng_state::{OutboxFilter, Store};
@@ -24,12 +25,26 @@ const QUERIES: [(&str, &str); 6] = [
 /// What a metric was, by node: so many seconds after the first time asked for it was so much.
 type Past = Box<dyn Fn(&str, f64) -> Option<f64> + Send>;
 
+/// How questions about the past are answered.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Answering {
+    /// By what was set.
+    #[default]
+    Well,
+    /// With a page.
+    Html,
+    /// Not at all, with the connection open.
+    Hang,
+    /// With this, whatever is asked.
+    Body(String),
+}
+
 #[derive(Default)]
 struct Answers {
     series: BTreeMap<String, Vec<(String, String)>>,
     past: BTreeMap<String, (Vec<String>, Past)>,
     html: bool,
-    html_of_the_past: bool,
+    of_the_past: Answering,
     requests: Vec<String>,
 }
 
@@ -82,9 +97,9 @@ impl Prometheus {
         self.answers.lock().unwrap().html = true;
     }
 
-    /// A page instead of the past, or no longer.
-    pub(crate) fn refuse_the_past(&self, refuses: bool) {
-        self.answers.lock().unwrap().html_of_the_past = refuses;
+    /// What becomes of questions about the past from now on.
+    pub(crate) fn answer_the_past(&self, answering: Answering) {
+        self.answers.lock().unwrap().of_the_past = answering;
     }
 
     pub(crate) fn requests(&self) -> usize {
@@ -166,14 +181,22 @@ impl Answers {
         json!({"status": "success", "data": {"resultType": "matrix", "result": result}})
     }
 
-    fn body(&self, form: &str) -> String {
-        let (metric, times) = (metric(form).unwrap_or_default(), Times::of(form));
-        if self.html || (times.is_some() && self.html_of_the_past) {
-            return "<html>Sign in</html>".to_owned();
+    /// `None`: nothing is answered.
+    fn body(&self, form: &str) -> Option<String> {
+        let metric = metric(form).unwrap_or_default();
+        let page = || "<html>Sign in</html>".to_owned();
+        if self.html {
+            return Some(page());
         }
-        times
-            .map_or_else(|| self.present(metric), |times| self.past(metric, &times))
-            .to_string()
+        let Some(times) = Times::of(form) else {
+            return Some(self.present(metric).to_string());
+        };
+        match &self.of_the_past {
+            Answering::Well => Some(self.past(metric, &times).to_string()),
+            Answering::Html => Some(page()),
+            Answering::Hang => None,
+            Answering::Body(body) => Some(body.clone()),
+        }
     }
 }
 
@@ -197,6 +220,11 @@ fn serve(stream: &TcpStream, answers: &Mutex<Answers>) -> Option<()> {
     let mut answers = answers.lock().unwrap();
     let body = answers.body(&request);
     answers.requests.push(request);
+    drop(answers);
+    let Some(body) = body else {
+        // Until the other side gives up.
+        return reader.read(&mut [0]).ok().map(|_| ());
+    };
     // The age of samples is measured by the server's own clock.
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nDate: Thu, 01 Jan 1970 00:00:01 GMT\r\nConnection: close\r\n\r\n",
@@ -268,8 +296,28 @@ impl Desk {
         self.call(&[], now)
     }
 
+    /// A run at a time, and the most memory that it took, in KiB.
+    pub(crate) fn run_and_weigh(&self, now: &str) -> (Outcome, u64) {
+        let mut child = self.start(&[], now);
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak = 0;
+        // The most so far is told while the process is there: after its peak it still has work to do.
+        while child.try_wait().unwrap().is_none() {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+            peak = peak.max(kib.unwrap_or(0));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        (self.outcome(child), peak)
+    }
+
     /// A call with arguments at a time.
     pub(crate) fn call(&self, arguments: &[&str], now: &str) -> Outcome {
+        self.outcome(self.start(arguments, now))
+    }
+
+    fn start(&self, arguments: &[&str], now: &str) -> Child {
         for name in ["patches", "metrics"] {
             self.put(name, "");
         }
@@ -279,7 +327,7 @@ impl Desk {
         if self.path("kubeconfig").exists() {
             command.env("KUBECONFIG", self.path("kubeconfig"));
         }
-        let output = command
+        command
             .envs([
                 ("BINDING_CONTEXT_PATH", text("context.json")),
                 ("KUBERNETES_PATCH_PATH", text("patches")),
@@ -290,8 +338,15 @@ impl Desk {
                 ("NODE_MONITOR_CONFIG", text("none.yaml")),
                 ("NODEGUARDIAN_NOW", now.to_owned()),
             ])
-            .output()
-            .unwrap();
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    fn outcome(&self, child: Child) -> Outcome {
+        let output = child.wait_with_output().unwrap();
         let read = |name: &str| std::fs::read_to_string(self.path(name)).unwrap();
         Outcome {
             status: output.status.code(),
@@ -307,14 +362,18 @@ impl Desk {
 
     /// The alerts in the outbox, in order.
     pub(crate) fn alerts(&self) -> Vec<Value> {
-        let now = Time::from_millis(0);
-        let store = Store::open(&self.path("state"), now).unwrap().store;
-        let queued = store.outbox(OutboxFilter::default()).unwrap();
-        queued
-            .into_iter()
-            .map(|queued| serde_json::to_value(queued.alert.unwrap()).unwrap())
-            .collect()
+        alerts_in(&self.path("state"))
     }
+}
+
+/// The alerts in the outbox of a state directory, in order.
+pub(crate) fn alerts_in(state: &Path) -> Vec<Value> {
+    let store = Store::open(state, Time::from_millis(0)).unwrap().store;
+    let queued = store.outbox(OutboxFilter::default()).unwrap();
+    queued
+        .into_iter()
+        .map(|queued| serde_json::to_value(queued.alert.unwrap()).unwrap())
+        .collect()
 }
 
 /// The keys of the alerts in the outbox, each behind its type.
