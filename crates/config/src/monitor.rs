@@ -37,6 +37,8 @@ pub struct NodeMonitor {
     pub unschedulable_after: Duration,
     /// What will be full within this time is told; `None`: nothing is foretold.
     pub predict: Option<Duration>,
+    /// Whether a history that is too young for forecasts is filled from Prometheus.
+    pub backfill: bool,
     /// How long readings are kept.
     pub history: Retention,
     /// Whether readings of each node are published.
@@ -193,6 +195,10 @@ pub(crate) fn read(reader: &mut Reader<'_>, monitoring: &Monitoring) -> NodeMoni
                 Duration::from_hours(1),
             ),
             predict: predict(s),
+            backfill: s.read(
+                key("backfill", "Whether a history too young for forecasts is filled from Prometheus, once"),
+                true,
+            ),
             history: s.section("history", "nodeMonitor.history", retention),
             per_node_metrics: s.read(
                 key("perNodeMetrics", "Whether the readings of each node are published"),

@@ -270,7 +270,7 @@ fn every_form_of_a_value_is_read() {
         (60.5, 90.0)
     );
     assert_eq!(monitor.check_interval, Duration::from_secs(45));
-    assert_eq!(monitor.predict, None);
+    assert_eq!((monitor.predict, monitor.backfill), (None, false));
     assert_eq!(monitor.language, None);
 }
 

@@ -100,6 +100,50 @@ struct Call<'query> {
     /// `None`: a GET.
     form: Option<&'query str>,
     deadline: Instant,
+    most_bytes: u64,
+}
+
+/// A question to Prometheus.
+pub(crate) struct Question<'query> {
+    path: &'static str,
+    fields: Vec<(&'static str, &'query str)>,
+    most_bytes: u64,
+}
+
+impl<'query> Question<'query> {
+    /// What an expression is at this moment.
+    pub(crate) fn instant(expression: &'query str) -> Self {
+        Self {
+            path: "/api/v1/query",
+            fields: vec![("query", expression)],
+            most_bytes: MOST_BYTES,
+        }
+    }
+
+    /// What an expression was at several times: `start`, `end` and `step` in seconds. A longer answer than `most_bytes`
+    /// is refused as a whole.
+    pub(crate) fn range(
+        expression: &'query str,
+        [start, end, step]: &'query [String; 3],
+        most_bytes: u64,
+    ) -> Self {
+        Self {
+            path: "/api/v1/query_range",
+            fields: vec![
+                ("query", expression),
+                ("start", start),
+                ("end", end),
+                ("step", step),
+            ],
+            most_bytes: most_bytes.min(MOST_BYTES),
+        }
+    }
+
+    fn form(&self, timeout: &str) -> String {
+        let mut fields = self.fields.clone();
+        fields.push(("timeout", timeout));
+        form(&fields)
+    }
 }
 
 impl Client {
@@ -141,11 +185,11 @@ impl Client {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Sends an instant query; the body of the answer is then in `body`.
-    pub(crate) fn query(
+    /// Asks a question; the body of the answer is then in `body`.
+    pub(crate) fn ask(
         &self,
         server: &Server,
-        expression: &str,
+        question: &Question<'_>,
         body: &mut Vec<u8>,
         deadline: Instant,
     ) -> Result<Reply, Failure> {
@@ -156,15 +200,15 @@ impl Client {
             .min(left)
             .as_secs()
             .max(1);
-        let timeout = format!("{seconds}s");
-        let form = form(&[("query", expression), ("timeout", &timeout)]);
-        let url = format!("{}/api/v1/query", server.endpoint.base());
+        let form = question.form(&format!("{seconds}s"));
+        let url = format!("{}{}", server.endpoint.base(), question.path);
         if !server.only_get.load(Ordering::Relaxed) {
             let call = Call {
                 server,
                 url: url.clone(),
                 form: Some(&form),
                 deadline,
+                most_bytes: question.most_bytes,
             };
             let reply = self.repeat(call, body)?;
             if ![403, 405].contains(&reply.status) {
@@ -176,6 +220,7 @@ impl Client {
             url: format!("{url}?{form}"),
             form: None,
             deadline,
+            most_bytes: question.most_bytes,
         };
         let reply = self.repeat(call, body)?;
         if reply.status < 400 {
@@ -199,6 +244,7 @@ impl Client {
                 url,
                 form: None,
                 deadline,
+                most_bytes: MOST_BYTES,
             },
             body,
         )
@@ -248,7 +294,7 @@ impl Client {
                 })?;
                 continue;
             }
-            read(&mut response, body)?;
+            read(&mut response, body, call.most_bytes)?;
             return Ok(Reply {
                 status: response.status().as_u16(),
                 date: date(&response),
@@ -296,23 +342,23 @@ impl Client {
 }
 
 /// Reads a body of a bounded size into the reused `body`.
-fn read(response: &mut Response<Body>, body: &mut Vec<u8>) -> Result<(), Failure> {
+fn read(response: &mut Response<Body>, body: &mut Vec<u8>, most: u64) -> Result<(), Failure> {
     body.clear();
     let too_large = || {
-        let text = format!("the answer is larger than {} MiB", MOST_BYTES >> 20);
+        let text = format!("the answer is larger than {} MiB", most >> 20);
         Failure::new(Trouble::BadAnswer, Retry::Useless, text)
     };
     let length = response.body().content_length().unwrap_or(0);
-    if length > MOST_BYTES {
+    if length > most {
         return Err(too_large());
     }
     // A length that was told is not trusted with more memory than common answers take.
     body.reserve(usize::try_from(length.min(4 << 20)).unwrap_or(0));
-    let mut reader = response.body_mut().as_reader().take(MOST_BYTES + 1);
+    let mut reader = response.body_mut().as_reader().take(most + 1);
     reader
         .read_to_end(body)
         .map_err(|error| failure(&ureq::Error::from(error), Duration::ZERO))?;
-    if body.len() as u64 > MOST_BYTES {
+    if body.len() as u64 > most {
         body.clear();
         body.shrink_to_fit();
         return Err(too_large());

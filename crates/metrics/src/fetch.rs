@@ -9,12 +9,13 @@ use ng_engine::reading::{Column, Reading, Unknown};
 use ng_engine::rule::MetricsSource;
 use ng_engine::time::{Time, millis};
 
+use crate::answer::Refusal;
 use crate::catalogue::Builtin;
-use crate::client::{Client, Server};
+use crate::client::{Client, Question, Reply, Server};
 use crate::mapping::Index;
 use crate::plan::{Plan, Query};
 use crate::problem::{Problem, Trouble, shorten};
-use crate::prometheus::{self, Answer, Freshness, Reader, Refusal};
+use crate::prometheus::{self, Answer, Freshness, Reader};
 use crate::settings::{ApiServer, MetricsServer, Settings};
 use crate::usage::{self, Usage};
 
@@ -352,7 +353,12 @@ impl Ask<'_, '_> {
     fn one(&self, server: &Server, expression: &str, body: &mut Vec<u8>) -> Outcome {
         let reply = self
             .client
-            .query(server, expression, body, self.when.deadline)
+            .ask(
+                server,
+                &Question::instant(expression),
+                body,
+                self.when.deadline,
+            )
             .map_err(|failure| (failure.trouble, failure.text))?;
         let reader = Reader {
             index: self.index,
@@ -364,15 +370,24 @@ impl Ask<'_, '_> {
                 oldest_ms: millis(self.settings.stale_after),
             },
         };
-        match prometheus::parse(body, &reader) {
-            Ok(answer) if reply.status == 200 => Ok(answer),
-            Err(Refusal::Server { kind, text }) => {
-                let text = format!("HTTP {}, {kind}: {text}", reply.status);
-                Err((Trouble::BadAnswer, text))
-            }
-            Err(Refusal::Malformed(text)) if reply.status == 200 => Err((Trouble::BadAnswer, text)),
-            Ok(_) | Err(Refusal::Malformed(_)) => Err(refused(reply.status, body)),
+        outcome(&reply, body, prometheus::parse(body, &reader))
+    }
+}
+
+/// What was parsed, if the answer as a whole says that it is one to the question.
+pub(crate) fn outcome<T>(
+    reply: &Reply,
+    body: &[u8],
+    parsed: Result<T, Refusal>,
+) -> Result<T, (Trouble, String)> {
+    match parsed {
+        Ok(answer) if reply.status == 200 => Ok(answer),
+        Err(Refusal::Server { kind, text }) => {
+            let text = format!("HTTP {}, {kind}: {text}", reply.status);
+            Err((Trouble::BadAnswer, text))
         }
+        Err(Refusal::Malformed(text)) if reply.status == 200 => Err((Trouble::BadAnswer, text)),
+        Ok(_) | Err(Refusal::Malformed(_)) => Err(refused(reply.status, body)),
     }
 }
 

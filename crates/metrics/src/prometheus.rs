@@ -2,18 +2,17 @@
 //!
 //! Series are resolved to nodes while they are read, so that a large answer costs its own bytes and one column.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use ng_engine::node::Nodes;
 use ng_engine::reading::{Column, Origin, Reading, Unknown};
 use ng_engine::time::Time;
 use serde::Deserialize;
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, Deserializer, Visitor};
 
+use crate::answer::{self, Refusal, Results};
 use crate::mapping::{Index, Labels, Owner};
 use crate::problem::shorten;
-use crate::stream::Each;
 
 /// When an answer was made, and from when on it is too old.
 #[derive(Clone, Copy, Debug)]
@@ -78,15 +77,6 @@ pub(crate) struct Answer {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Why an answer holds no readings.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// The server's own `status: error`.
-    Server { kind: String, text: String },
-    /// Not an answer of Prometheus, or not one to our question.
-    Malformed(String),
-}
-
 /// What answers are read against.
 pub(crate) struct Reader<'fetch, 'nodes> {
     pub(crate) index: &'fetch Index<'nodes>,
@@ -98,52 +88,16 @@ pub(crate) struct Reader<'fetch, 'nodes> {
 
 /// The readings in the body of an answer.
 pub(crate) fn parse(body: &[u8], reader: &Reader<'_, '_>) -> Result<Answer, Refusal> {
-    // Checking the whole at once is quicker than string by string.
-    let text = std::str::from_utf8(body)
-        .map_err(|error| Refusal::Malformed(format!("the answer is not JSON: {error}")))?;
     let mut sink = Sink::new(reader);
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let envelope = EnvelopeSeed(&mut sink)
-        .deserialize(&mut deserializer)
-        .and_then(|envelope| deserializer.end().map(|()| envelope))
-        .map_err(|error| Refusal::Malformed(malformed(text, &error)))?;
-    match envelope.status.as_ref() {
-        "success" => {}
-        "error" => {
-            return Err(Refusal::Server {
-                kind: shorten(&envelope.error_type),
-                text: shorten(&envelope.error),
-            });
-        }
-        other => {
-            let text = format!("expected status \"success\", found \"{}\"", shorten(other));
-            return Err(Refusal::Malformed(text));
-        }
-    }
-    if !sink.has_vector {
-        return Err(Refusal::Malformed("the answer holds no vector".to_owned()));
-    }
+    let warnings = answer::read(body, &mut sink)?;
     sink.column_of_ambiguous();
     Ok(Answer {
         column: sink.column,
         unresolved: sink.unresolved,
         ambiguous: sink.ambiguous,
         stale: sink.stale,
-        warnings: envelope.warnings.iter().map(|text| shorten(text)).collect(),
+        warnings,
     })
-}
-
-fn malformed(text: &str, error: &serde_json::Error) -> String {
-    let start = text.trim_start();
-    if start.starts_with('{') {
-        return format!("the answer cannot be read: {error}");
-    }
-    // The end is cut first, since a page may be long.
-    let end = start
-        .char_indices()
-        .nth(120)
-        .map_or(start.len(), |(end, _)| end);
-    format!("expected JSON, found \"{}\"", shorten(&start[..end]))
 }
 
 /// Collects one column.
@@ -155,7 +109,6 @@ struct Sink<'reader, 'fetch, 'nodes> {
     ambiguous: Tally,
     claimed: Vec<usize>,
     stale: usize,
-    has_vector: bool,
 }
 
 impl<'reader, 'fetch, 'nodes> Sink<'reader, 'fetch, 'nodes> {
@@ -168,18 +121,12 @@ impl<'reader, 'fetch, 'nodes> Sink<'reader, 'fetch, 'nodes> {
             ambiguous: Tally::default(),
             claimed: Vec::new(),
             stale: 0,
-            has_vector: false,
         }
     }
 
     fn push(&mut self, series: &Series<'_>) -> Result<(), String> {
         self.series += 1;
-        let most = self.reader.max_samples;
-        if most > 0 && self.series > most {
-            return Err(format!(
-                "more than {most} series, the configured maxSamples"
-            ));
-        }
+        answer::check_count(self.series, self.reader.max_samples)?;
         match self.reader.index.owner(&series.metric) {
             Owner::Node(node) => self.put(node, &series.value),
             Owner::Ambiguous(nodes) => {
@@ -227,16 +174,25 @@ impl<'reader, 'fetch, 'nodes> Sink<'reader, 'fetch, 'nodes> {
     }
 }
 
+impl<'de> Results<'de> for Sink<'_, '_, '_> {
+    const TYPE: &'static str = "vector";
+    type Series = Series<'de>;
+
+    fn take(&mut self, series: Series<'de>) -> Result<(), String> {
+        self.push(&series)
+    }
+}
+
 /// One element of a vector.
 #[derive(Deserialize)]
-struct Series<'answer> {
+pub(crate) struct Series<'answer> {
     #[serde(borrow, default)]
     metric: Labels<'answer>,
     value: Point,
 }
 
 /// `[1700000000.123, "91.25"]`, the time in milliseconds.
-struct Point(i64, Sample);
+pub(crate) struct Point(pub(crate) i64, pub(crate) Sample);
 
 impl<'de> Deserialize<'de> for Point {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -251,7 +207,7 @@ impl<'de> Deserialize<'de> for Point {
 }
 
 /// A sample value, which is a string in JSON, so that it can be `NaN`, `+Inf` and `-Inf`.
-struct Sample(f64);
+pub(crate) struct Sample(pub(crate) f64);
 
 impl<'de> Deserialize<'de> for Sample {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -270,114 +226,6 @@ impl<'de> Deserialize<'de> for Sample {
             }
         }
         deserializer.deserialize_str(Text)
-    }
-}
-
-/// Everything but the readings.
-#[derive(Default)]
-struct Envelope<'answer> {
-    status: Cow<'answer, str>,
-    error_type: Cow<'answer, str>,
-    error: Cow<'answer, str>,
-    warnings: Vec<Cow<'answer, str>>,
-}
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "camelCase")]
-enum EnvelopeKey {
-    Status,
-    Data,
-    ErrorType,
-    Error,
-    Warnings,
-    #[serde(other)]
-    Other,
-}
-
-struct EnvelopeSeed<'sink, 'reader, 'fetch, 'nodes>(&'sink mut Sink<'reader, 'fetch, 'nodes>);
-
-impl<'de> DeserializeSeed<'de> for EnvelopeSeed<'_, '_, '_, '_> {
-    type Value = Envelope<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for EnvelopeSeed<'_, '_, '_, '_> {
-    type Value = Envelope<'de>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("an answer of Prometheus")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut envelope = Envelope::default();
-        while let Some(key) = map.next_key()? {
-            match key {
-                EnvelopeKey::Status => envelope.status = map.next_value()?,
-                EnvelopeKey::Data => map.next_value_seed(DataSeed(&mut *self.0))?,
-                EnvelopeKey::ErrorType => envelope.error_type = map.next_value()?,
-                EnvelopeKey::Error => envelope.error = map.next_value()?,
-                EnvelopeKey::Warnings => {
-                    envelope.warnings = map.next_value::<Option<_>>()?.unwrap_or_default();
-                }
-                EnvelopeKey::Other => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(envelope)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "camelCase")]
-enum DataKey {
-    ResultType,
-    Result,
-    #[serde(other)]
-    Other,
-}
-
-struct DataSeed<'sink, 'reader, 'fetch, 'nodes>(&'sink mut Sink<'reader, 'fetch, 'nodes>);
-
-impl<'de> DeserializeSeed<'de> for DataSeed<'_, '_, '_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for DataSeed<'_, '_, '_, '_> {
-    type Value = ();
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("`data` with `resultType` and `result`")
-    }
-
-    /// An error has no data.
-    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key()? {
-            match key {
-                DataKey::ResultType => {
-                    let found: Cow<'de, str> = map.next_value()?;
-                    if found != "vector" {
-                        let text = format!("expected a vector, one series a node, found a {found}");
-                        return Err(de::Error::custom(text));
-                    }
-                }
-                DataKey::Result => {
-                    self.0.has_vector = true;
-                    map.next_value_seed(Each::new(|series: Series<'de>| self.0.push(&series)))?;
-                }
-                DataKey::Other => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(())
     }
 }
 

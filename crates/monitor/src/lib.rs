@@ -13,8 +13,10 @@
 //! - [`check`](fn@check): the nodes as they are; [`see`]: one change of a node
 //! - [`Kind`]: what can be wrong; `words`: how it is said
 //! - `episode`: when something is told, and when again; `groups`: one alert for a common cause
+//! - [`Lack`]: what a young history is given of the time before it
 //! - [`Memory`]: what is remembered from one run to the next
 
+mod backfill;
 mod check;
 mod draft;
 mod episode;
@@ -27,6 +29,7 @@ mod settings;
 mod watch;
 mod words;
 
+pub use backfill::{Attempts, BACKFILL_STEP, Lack};
 pub use check::{Facts, Foretold, PRESSURES, ZONE_LABEL, check, missing};
 pub use episode::Episode;
 pub use events::{NodeEvent, Occurrence, see};

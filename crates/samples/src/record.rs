@@ -54,43 +54,51 @@ impl History {
         columns: &[(&str, &[f64])],
         retention: &Retention,
     ) -> Result<Recorded, StateError> {
-        self.database.prepare_to_write()?;
-        let recorded = self
-            .transact(|connection| {
-                let check = Check {
-                    database: &self.database,
-                    at: clock::seconds(at),
-                    nodes,
-                    columns,
-                };
-                check.record(connection, retention)
-            })
-            .map_err(Fault::of("record a check", &self.database))?;
-        self.database.empty_log(LONGEST_LOG);
-        Ok(recorded)
+        let check = Check {
+            at: clock::seconds(at),
+            nodes,
+            columns,
+        };
+        self.write("record a check", |database, connection| {
+            check.record((database, connection), retention)
+        })
     }
 
-    fn transact(
-        &self,
-        write: impl FnOnce(&Connection) -> Result<Recorded, Fault>,
-    ) -> Result<Recorded, Fault> {
-        let transaction =
-            Transaction::new_unchecked(self.database.connection(), TransactionBehavior::Immediate)?;
-        let recorded = write(&transaction)?;
-        transaction.commit()?;
-        Ok(recorded)
+    /// Writes in one transaction: all of it, or nothing.
+    pub(crate) fn write<T>(
+        &mut self,
+        attempt: &'static str,
+        write: impl FnOnce(&Database, &Connection) -> Result<T, Fault>,
+    ) -> Result<T, StateError> {
+        self.database.prepare_to_write()?;
+        let begin = || {
+            Transaction::new_unchecked(self.database.connection(), TransactionBehavior::Immediate)
+        };
+        let written = begin()
+            .map_err(Fault::from)
+            .and_then(|transaction| {
+                let written = write(&self.database, &transaction)?;
+                transaction.commit()?;
+                Ok(written)
+            })
+            .map_err(Fault::of(attempt, &self.database))?;
+        self.database.empty_log(LONGEST_LOG);
+        Ok(written)
     }
 }
 
 struct Check<'a> {
-    database: &'a Database,
     at: i64,
     nodes: &'a Nodes,
     columns: &'a [(&'a str, &'a [f64])],
 }
 
 impl Check<'_> {
-    fn record(&self, connection: &Connection, retention: &Retention) -> Result<Recorded, Fault> {
+    fn record(
+        &self,
+        (database, connection): (&Database, &Connection),
+        retention: &Retention,
+    ) -> Result<Recorded, Fault> {
         let newest = history::newest(connection)?;
         let doubt = doubt(connection)?;
         let mut dropped = None;
@@ -113,7 +121,7 @@ impl Check<'_> {
             connection.execute("DELETE FROM doubt", [])?;
         }
         if newest.is_none() {
-            self.database.end_notice().map_err(Fault::State)?;
+            database.end_notice().map_err(Fault::State)?;
         }
         let (stored, rows) = self.append(connection)?;
         let load = Load {

@@ -44,6 +44,17 @@ pub(crate) fn retention(settings: &ng_config::Retention) -> Retention {
     }
 }
 
+/// Whether a metric can have a value. No reading is below nothing, and no share far above the whole; metrics.k8s.io
+/// goes a little above.
+pub(crate) fn is_possible(metric: Metric, value: f64) -> bool {
+    let most = if metric == Metric::Load {
+        f64::MAX
+    } else {
+        1000.0
+    };
+    (0.0..=most).contains(&value)
+}
+
 /// Opens the history to record; says what is wrong, and that a damaged one was set aside. Without it the check goes on.
 pub(crate) fn open(directory: &std::path::Path, now: Time, log: &Logger) -> Option<History> {
     match History::open(directory, now) {
@@ -65,7 +76,7 @@ pub(crate) fn open(directory: &std::path::Path, now: Time, log: &Logger) -> Opti
     }
 }
 
-fn trouble(log: &Logger, error: &StateError) {
+pub(crate) fn trouble(log: &Logger, error: &StateError) {
     let fields = [("problem", Field::Shown(error))];
     log.warn(
         "the history of nodes cannot be used, and the check goes on without it",

@@ -18,11 +18,15 @@ use ng_round::ports::{ApiCluster, Cluster, Source, Sources, Times};
 use ng_round::{report, settings};
 use ng_state::{Incident, Store, Transaction};
 
+use crate::backfill::{Backfill, Lacks, Step};
 use crate::gather::{Due, Gathered, interest};
 use crate::{leases, past, told};
 
 /// The note that says when the last check was.
 const CHECKED: &str = "node-monitor/checked";
+
+/// The note of attempts to fill a young history.
+const BACKFILL: &str = "node-monitor/backfill";
 
 /// A tick comes a little early or late; a check is not put off to the next one for that.
 const TICK_SLACK: Duration = Duration::from_secs(2);
@@ -32,6 +36,9 @@ const READINGS_LIMIT: Duration = Duration::from_secs(12);
 
 /// The part of a run that leases may take.
 const LEASES_LIMIT: Duration = Duration::from_secs(4);
+
+/// What filling the history may take at the end of a run; events of nodes wait for it.
+const BACKFILL_LIMIT: Duration = Duration::from_secs(12);
 
 /// Up to so many missing nodes are asked for one by one.
 const ASKED_SINGLY: usize = 20;
@@ -90,12 +97,16 @@ fn due(store: &Store, desk: &Desk<'_>) -> anyhow::Result<Due> {
     })
 }
 
+/// What was foretold of a metric of a node.
+type Outlooks = Vec<(usize, Metric, Foretold)>;
+
 /// What a check found out before the transaction.
 struct Seen {
     nodes: Nodes,
     columns: Vec<(Metric, Column)>,
     leases: Option<Vec<Option<Time>>>,
-    outlooks: Vec<(usize, Metric, Foretold)>,
+    outlooks: Outlooks,
+    lacks: Option<Lacks>,
     gone: BTreeSet<String>,
     requests: u32,
 }
@@ -113,6 +124,7 @@ impl Desk<'_> {
         }
         let glances = store.glances()?;
         let ledgers = store.peek(&glances, &[])?.history().ledgers.clone();
+        let backfill = self.backfill(store, seen.as_ref())?;
         let mut transaction = store.begin()?;
         let before = self.remembered(&transaction)?;
         let given = (gathered.events.as_slice(), seen.as_ref());
@@ -120,6 +132,11 @@ impl Desk<'_> {
         if seen.is_some() {
             let text = self.now.millis().to_string();
             transaction.set_note(CHECKED, Some(&text))?;
+        }
+        match backfill {
+            Step::Wait => {}
+            Step::Forget => transaction.set_note(BACKFILL, None)?,
+            Step::Try(attempt) => transaction.set_note(BACKFILL, Some(&attempt.note()))?,
         }
         save(&mut transaction, &plan, (&before, &memory), self)?;
         transaction.commit()?;
@@ -135,8 +152,32 @@ impl Desk<'_> {
                 seconds: started.elapsed().as_secs_f64(),
             };
             report.metrics.push(told::gauges(&memory, &scene));
+            self.fill(seen, backfill);
         }
         Ok(report)
+    }
+
+    /// Whether the history is filled after this check.
+    fn backfill(&self, store: &Store, seen: Option<&Seen>) -> anyhow::Result<Step> {
+        let Some(lacks) = seen.and_then(|seen| seen.lacks.as_ref()) else {
+            return Ok(Step::Wait);
+        };
+        let note = store.note(BACKFILL)?;
+        Ok(Step::of(lacks, note.as_deref(), self.now))
+    }
+
+    fn fill(&self, seen: &Seen, step: Step) {
+        if let (Step::Try(attempt), Some(lacks)) = (step, &seen.lacks) {
+            let backfill = Backfill {
+                nodes: &seen.nodes,
+                sources: &self.sources(),
+                state: self.run.env.state_dir(),
+                now: self.now,
+                deadline: self.until(BACKFILL_LIMIT),
+                log: &self.run.log,
+            };
+            backfill.run(lacks, attempt);
+        }
     }
 
     fn remembered(&self, transaction: &Transaction<'_>) -> anyhow::Result<Memory> {
@@ -194,9 +235,11 @@ impl Desk<'_> {
             drop_impossible(*metric, column);
         }
         let gone = self.gone(store, &nodes)?;
+        let (outlooks, lacks) = self.remember(&nodes, &columns);
         Ok(Some(Seen {
             leases: self.leases(&nodes),
-            outlooks: self.remember(&nodes, &columns),
+            outlooks,
+            lacks,
             columns,
             gone,
             requests: fetched.requests,
@@ -217,15 +260,21 @@ impl Desk<'_> {
         Ok(nodes)
     }
 
-    /// One column a metric. Inodes are asked for by a query of ours, unless one is configured under that name.
+    /// Inodes are asked for by a query of ours, unless one is configured under that name.
+    fn sources(&self) -> ng_metrics::Settings {
+        let mut sources = settings::sources(self.config);
+        let inodes = sources.custom.entry(INODE_METRIC.to_owned());
+        inodes.or_insert_with(inodes_promql);
+        sources
+    }
+
+    /// One column a metric.
     fn readings(&self, nodes: &Nodes) -> Fetched {
         let wanted = Metric::ALL.map(|metric| Wanted {
             metric: metric.name().to_owned(),
             source: MetricsSource::default(),
         });
-        let mut sources = settings::sources(self.config);
-        let inodes = sources.custom.entry(INODE_METRIC.to_owned());
-        inodes.or_insert_with(inodes_promql);
+        let sources = self.sources();
         let times = Times {
             now: self.now,
             deadline: self.until(READINGS_LIMIT),
@@ -254,15 +303,12 @@ impl Desk<'_> {
             .ok()
     }
 
-    /// Keeps the readings and makes forecasts of them. Without a history there are none.
-    fn remember(
-        &self,
-        nodes: &Nodes,
-        columns: &[(Metric, Column)],
-    ) -> Vec<(usize, Metric, Foretold)> {
+    /// Keeps the readings and makes forecasts of them; says what is lacking for these. Without a history there is
+    /// neither.
+    fn remember(&self, nodes: &Nodes, columns: &[(Metric, Column)]) -> (Outlooks, Option<Lacks>) {
         let log = &self.run.log;
         let Some(mut history) = past::open(self.run.env.state_dir(), self.now, log) else {
-            return Vec::new();
+            return (Vec::new(), None);
         };
         let check = past::Check {
             now: self.now,
@@ -272,10 +318,18 @@ impl Desk<'_> {
         };
         let retention = past::retention(&self.config.node_monitor.history);
         past::record(&mut history, &check, &retention, log);
-        match self.settings.predict {
-            Some(horizon) => past::outlooks(&history, &check, horizon, log),
-            None => Vec::new(),
-        }
+        let Some(horizon) = self.settings.predict else {
+            return (Vec::new(), None);
+        };
+        let outlooks = past::outlooks(&history, &check, horizon, log);
+        let lacks = Some(&self.config.node_monitor)
+            .filter(|monitor| monitor.backfill)
+            .and_then(|_| {
+                Lacks::of(&history, &check)
+                    .inspect_err(|error| past::trouble(log, error))
+                    .ok()
+            });
+        (outlooks, lacks)
     }
 
     fn until(&self, limit: Duration) -> Instant {
@@ -323,16 +377,10 @@ impl Desk<'_> {
     }
 }
 
-/// No reading is below nothing, and no share far above the whole; metrics.k8s.io goes a little above.
 fn drop_impossible(metric: Metric, column: &mut Column) {
-    let most = if metric == Metric::Load {
-        f64::MAX
-    } else {
-        1000.0
-    };
     for node in 0..column.len() {
         if let Reading::Value { value, .. } = column.get(node)
-            && !(0.0..=most).contains(&value)
+            && !past::is_possible(metric, value)
         {
             column.set(node, Reading::Unknown(Unknown::NotFinite));
         }

@@ -21,7 +21,7 @@ const SCRIPT: &str = concat!(
 );
 
 /// A running mail server, and the authority that signed for it.
-struct MailServer {
+pub(crate) struct MailServer {
     _server: Server,
     dir: tempfile::TempDir,
     ports: [u16; 3],
@@ -29,11 +29,11 @@ struct MailServer {
 
 /// The ports of [`MailServer`].
 const PLAIN: usize = 0;
-const STARTTLS: usize = 1;
+pub(crate) const STARTTLS: usize = 1;
 const IMPLICIT: usize = 2;
 
 impl MailServer {
-    fn start() -> Result<Option<Self>> {
+    pub(crate) fn start() -> Result<Option<Self>> {
         let Some(python) = installed(&["python3"], "python3-aiosmtpd", has_aiosmtpd)? else {
             return Ok(None);
         };
@@ -62,12 +62,16 @@ impl MailServer {
         }))
     }
 
-    fn authority(&self) -> PathBuf {
+    pub(crate) fn authority(&self) -> PathBuf {
         self.dir.path().join("authority.pem")
     }
 
+    pub(crate) fn port(&self, port: usize) -> u16 {
+        self.ports[port]
+    }
+
     /// What the server has taken so far.
-    fn taken(&self) -> Result<Vec<Value>> {
+    pub(crate) fn taken(&self) -> Result<Vec<Value>> {
         let text = std::fs::read_to_string(self.dir.path().join("taken")).unwrap_or_default();
         let mails = text.lines().map(serde_json::from_str);
         Ok(mails.collect::<Result<_, _>>()?)

@@ -1,7 +1,9 @@
-//! Channels against real servers: Alertmanager, and a mail server with TLS and a login.
+//! Channels against real servers: Alertmanager, and a mail server with TLS and a login; and the node-monitor's alerts
+//! on their whole way.
 
 mod alertmanager;
 mod mail;
+mod monitor;
 #[path = "../../../crates/notify/src/test_support.rs"]
 mod test_support;
 

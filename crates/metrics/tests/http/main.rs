@@ -1,6 +1,7 @@
 //! Whole fetches against servers on loopback: what is sent, and what becomes of good, bad and no answers.
 
 mod fallback;
+mod range;
 mod server;
 
 use std::collections::BTreeMap;

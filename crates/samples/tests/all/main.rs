@@ -8,6 +8,7 @@
 
 mod clock;
 mod damage;
+mod fill;
 mod nodes;
 mod processes;
 mod property;

@@ -1,17 +1,7 @@
 //! The hook as shell-operator runs it: processes, contexts, a Prometheus and an API server on loopback.
 
-use crate::support::{Desk, event, node, ready, tick};
+use crate::support::{Desk, event, keys, node, ready, tick};
 use serde_json::{Value, json};
-
-fn keys(desk: &Desk) -> Vec<String> {
-    desk.alerts()
-        .iter()
-        .map(|alert| {
-            let kind = alert["type"].as_str().unwrap();
-            format!("{kind} {}", alert["notice"]["key"].as_str().unwrap())
-        })
-        .collect()
-}
 
 #[test]
 fn a_rising_reading_is_told_and_its_fall_resolved() {
