@@ -4,6 +4,7 @@
 mod checkout;
 mod code_map;
 mod dependencies;
+mod examples;
 mod links;
 mod manifests;
 mod observability;
