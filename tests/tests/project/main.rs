@@ -9,3 +9,4 @@ mod links;
 mod manifests;
 mod observability;
 mod readme;
+mod reference;
