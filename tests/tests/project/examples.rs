@@ -132,8 +132,14 @@ fn the_chinese_templates_have_every_name_of_the_examples() -> Result<()> {
     Ok(())
 }
 
-/// Series of one node, and the value that a ready metric makes of them at half an hour.
-const READINGS: [(&str, &[(&str, &str)], &[(&str, f64)]); 6] = [
+/// A metric, the series that Prometheus has, and the samples that the metric makes of them at half an hour.
+type Case = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static [(&'static str, f64)],
+);
+
+const READINGS: [Case; 6] = [
     (
         "inodeUtilizationPercent",
         &[
