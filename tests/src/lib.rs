@@ -11,7 +11,7 @@
 //! - [`objects`], [`kubelet`]: nodes, pods and budgets, and the end of terminating pods
 //! - [`programs`]: the project's own executables
 //! - [`exporter`], [`prometheus`]: node metrics that tests set, and queries over them
-//! - [`reference`]: the pages that are made from what is shipped
+//! - [`mod@reference`]: the pages that are made from what is shipped
 //! - [`dashboards`]: the shipped dashboards, and what they ask Prometheus
 //! - [`operator`], [`stack`]: shell-operator, and everything together
 //!

@@ -51,6 +51,15 @@ fn commands(page: &str) -> Result<Vec<String>> {
     Ok(commands)
 }
 
+/// The texts of a page's blocks of a language.
+fn blocks(page: &str, language: &str) -> Result<Vec<String>> {
+    let text = text(page)?;
+    let opening = format!("\n```{language}\n");
+    let blocks = text.split(&opening).skip(1);
+    let whole = blocks.filter_map(|rest| rest.split_once("\n```\n"));
+    Ok(whole.map(|(block, _)| format!("{block}\n")).collect())
+}
+
 /// The stack and an administrator's kubeconfig.
 struct Desk {
     stack: Stack,
@@ -347,6 +356,13 @@ fn the_commands_of_the_readme_and_of_the_pages_for_trouble_work() -> Result<()> 
         return Ok(());
     };
     desk.page("README.md")?;
+    let manifests = blocks("README.md", "yaml")?;
+    ensure!(!manifests.is_empty(), "the README shows no rule");
+    for manifest in manifests {
+        desk.run(&format!(
+            "kubectl apply --dry-run=server -f - <<'EOF'\n{manifest}EOF"
+        ))?;
+    }
     desk.page("docs/troubleshooting.md")?;
     desk.page("docs/examples.md")?;
     Ok(())

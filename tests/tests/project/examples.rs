@@ -93,6 +93,26 @@ fn the_page_tells_of_every_rule_and_of_nothing_else() -> Result<()> {
 }
 
 #[test]
+fn the_metric_of_ones_own_is_a_valid_setting() -> Result<()> {
+    let page = text(PAGE)?;
+    let block = page.split("```json\n").nth(1);
+    let block = block.and_then(|rest| rest.split("```").next());
+    let resolution = ng_config::resolve(&ng_config::Inputs {
+        file: Some(ng_config::File {
+            name: "config.json",
+            text: block.context("no block of JSON")?,
+            format: ng_config::Format::Json,
+        }),
+        ..ng_config::Inputs::default()
+    });
+    ensure!(resolution.errors.is_empty(), "{:?}", resolution.errors);
+    ensure!(resolution.warnings.is_empty(), "{:?}", resolution.warnings);
+    let own = resolution.config.metrics.len();
+    ensure!(own == ReadyMetric::ALL.len() + 1, "{own} metrics");
+    Ok(())
+}
+
+#[test]
 fn the_linter_finds_nothing() -> Result<()> {
     let config_loader = program("ng-config-loader", "config-loader")?;
     // One language at a time: both have templates of the same names, and the Chinese ones replace those of the examples.
