@@ -11,6 +11,7 @@
 //! - [`objects`], [`kubelet`]: nodes, pods and budgets, and the end of terminating pods
 //! - [`programs`]: the project's own executables
 //! - [`exporter`], [`prometheus`]: node metrics that tests set, and queries over them
+//! - [`mod@reference`]: the pages that are made from what is shipped
 //! - [`dashboards`]: the shipped dashboards, and what they ask Prometheus
 //! - [`operator`], [`stack`]: shell-operator, and everything together
 //!
@@ -26,6 +27,7 @@ pub mod objects;
 pub mod operator;
 pub mod programs;
 pub mod prometheus;
+pub mod reference;
 pub mod server;
 pub mod stack;
 pub mod tools;

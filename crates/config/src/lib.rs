@@ -29,6 +29,7 @@ mod model;
 mod monitor;
 mod names;
 mod reader;
+mod ready;
 mod resolve;
 mod schema;
 mod secret;
@@ -59,6 +60,7 @@ pub use names::{
     ChatId, EmailAddress, Host, LabelPrefix, MetricName, NameError, NamespaceName, Port,
     QualifiedName,
 };
+pub use ready::ReadyMetric;
 pub use resolve::{Detail, File, Inputs, Resolution, resolve};
 pub use schema::schema;
 pub use secret::{MASK, Secret, SecretUrl};

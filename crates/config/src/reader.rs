@@ -216,6 +216,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether anybody asks where the values came from.
+    pub(crate) fn wants_entries(&self) -> bool {
+        self.inputs.detail == Detail::Entries
+    }
+
     pub(crate) fn record(&mut self, entry: Entry) {
         self.out.entries.push(entry);
     }
@@ -389,7 +394,7 @@ impl<'a> Section<'_, 'a> {
         let alias = key.alias.map(|alias| (self.name, alias));
         self.reader.known.extend(alias);
         self.reader.known_files.extend(names);
-        if self.reader.inputs.detail == Detail::Entries {
+        if self.reader.wants_entries() {
             self.record(key, found.unwrap_or(Origin::Default), value);
         }
     }

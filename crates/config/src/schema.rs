@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::names::MetricName;
+use crate::ready::ReadyMetric;
 use crate::resolve::{Inputs, resolve};
 
 /// The JSON Schema (draft 2020-12) of `config.json`.
@@ -16,15 +17,15 @@ pub fn schema() -> Value {
         put(&mut properties, &entry.path, setting);
     }
     let metric = json!({"type": "object", "required": ["query"], "properties": {"query": {"type": "string", "pattern": "\\S"}}});
-    properties.insert(
-        "metrics".to_owned(),
-        json!({
-            "type": "object",
-            "description": "PromQL of further metrics, by name",
-            "propertyNames": {"pattern": MetricName::PATTERN},
-            "additionalProperties": metric,
-        }),
-    );
+    if let Some(metrics) = properties.get_mut("metrics") {
+        metrics["description"] = "PromQL of further metrics, by name".into();
+        metrics["propertyNames"] = json!({"pattern": MetricName::PATTERN});
+        metrics["additionalProperties"] = metric;
+        for ready in ReadyMetric::ALL {
+            metrics["properties"][ready.name]["required"] = json!(["query"]);
+            metrics["properties"][ready.name]["properties"]["query"]["pattern"] = "\\S".into();
+        }
+    }
     properties.insert(
         "python".to_owned(),
         json!({"description": "Accepted and ignored", "deprecated": true}),

@@ -11,7 +11,7 @@ use crate::choice::{
     ChannelKind, Language, LogFormat, LogLevel, LogOutput, MaxNodes, SmtpTls, TaintEffect,
 };
 use crate::header::HeaderName;
-use crate::issue::Entry;
+use crate::issue::{Entry, Origin};
 use crate::key::{Key, Part, key};
 use crate::model::{
     Alert, Channels, Config, Email, Log, Metric, MetricsServer, Monitoring, Node, Pagerduty,
@@ -20,6 +20,7 @@ use crate::model::{
 use crate::monitor;
 use crate::names::{MetricName, Port};
 use crate::reader::{Reader, Section};
+use crate::ready::ReadyMetric;
 use crate::secret::{Secret, SecretUrl};
 use crate::setting::Setting;
 use crate::size::ByteSize;
@@ -385,13 +386,22 @@ fn safety(s: &mut Section<'_, '_>) -> Safety {
     }
 }
 
-/// `metrics`: `{name: {query}}`, the names being the user's.
+/// `metrics`: `{name: {query}}`, the names being the user's; those that are there without it may be replaced.
 fn metrics(reader: &mut Reader<'_>) -> BTreeMap<MetricName, Metric> {
     let mut metrics = BTreeMap::new();
-    let Some(map) = reader.object("metrics") else {
-        return metrics;
-    };
-    for (name, node) in &map.0 {
+    let map = reader.object("metrics");
+    for ready in ReadyMetric::ALL {
+        let is_replaced = map.is_some_and(|map| map.get(ready.name).is_some());
+        if let (false, Ok(name)) = (is_replaced, ready.name.parse::<MetricName>()) {
+            let metric = Metric {
+                query: ready.query(),
+            };
+            let path = format!("metrics.{name}.query");
+            record_query(reader, path, &metric, (ready.doc, Origin::Default));
+            metrics.insert(name, metric);
+        }
+    }
+    for (name, node) in map.into_iter().flat_map(|map| &map.0) {
         let path = format!("metrics.{name}");
         let parsed = name.parse::<MetricName>();
         if parsed.is_err() {
@@ -405,6 +415,25 @@ fn metrics(reader: &mut Reader<'_>) -> BTreeMap<MetricName, Metric> {
         }
     }
     metrics
+}
+
+/// What is known of a query: its path, what it says, and where it came from.
+fn record_query(
+    reader: &mut Reader<'_>,
+    path: String,
+    metric: &Metric,
+    (doc, origin): (&'static str, Origin),
+) {
+    if reader.wants_entries() {
+        reader.record(Entry {
+            path,
+            value: json!(metric.query),
+            origin,
+            doc,
+            secret_file: None,
+            schema: <String as Setting>::schema,
+        });
+    }
 }
 
 fn metric(reader: &mut Reader<'_>, path: &str, node: &tree::Node<'_>) -> Option<Metric> {
@@ -423,22 +452,13 @@ fn metric(reader: &mut Reader<'_>, path: &str, node: &tree::Node<'_>) -> Option<
     let path = format!("{path}.query");
     match map.get("query") {
         Some(tree::Node::Text(query)) if !query.trim().is_empty() => {
-            let (value, origin) = (json!(query), reader.file_origin());
-            let (doc, schema) = (
-                "PromQL that gives one sample a node",
-                <String as Setting>::schema as fn() -> _,
-            );
-            reader.record(Entry {
-                path,
-                value,
-                origin,
-                doc,
-                secret_file: None,
-                schema,
-            });
-            Some(Metric {
+            let metric = Metric {
                 query: query.clone().into_owned(),
-            })
+            };
+            let doc = "PromQL that gives one sample a node";
+            let origin = reader.file_origin();
+            record_query(reader, path, &metric, (doc, origin));
+            Some(metric)
         }
         other => {
             let found = other.map_or_else(|| "nothing".to_owned(), tree::Node::describe);

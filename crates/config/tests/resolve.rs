@@ -256,6 +256,9 @@ fn every_form_of_a_value_is_read() {
             .metrics
             .keys()
             .map(ng_config::MetricName::as_str)
+            .filter(|name| !ng_config::ReadyMetric::ALL
+                .iter()
+                .any(|ready| ready.name == *name))
             .collect::<Vec<_>>(),
         ["gpuTemperature"]
     );
@@ -533,5 +536,38 @@ fn the_two_mail_flags_make_one_choice() {
             tls,
             "{flags}"
         );
+    }
+}
+
+#[test]
+fn a_metric_of_the_file_replaces_a_ready_one_and_leaves_the_others() {
+    let text = r#"{"metrics": {"readyChanges": {"query": "up"}}}"#;
+    let file = File {
+        name: "config.json",
+        text,
+        format: Format::Json,
+    };
+    let resolution = resolve(&Inputs {
+        file: Some(file),
+        ..Inputs::default()
+    });
+    assert_eq!(resolution.errors, []);
+    let query = |name: &str| {
+        let name: ng_config::MetricName = name.parse().unwrap();
+        resolution.config.metrics[&name].query.clone()
+    };
+    assert_eq!(query("readyChanges"), "up");
+    for ready in ng_config::ReadyMetric::ALL {
+        let replaced = ready.name == "readyChanges";
+        assert_eq!(
+            query(ready.name) == ready.query(),
+            !replaced,
+            "{}",
+            ready.name
+        );
+        let path = format!("metrics.{}.query", ready.name);
+        let entry = resolution.entries.iter().find(|entry| entry.path == path);
+        let from_file = entry.unwrap().origin == Origin::File("config.json".to_owned());
+        assert_eq!(from_file, replaced, "{}", ready.name);
     }
 }

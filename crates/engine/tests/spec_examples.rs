@@ -30,15 +30,26 @@ fn documents() -> Vec<(String, Value)> {
     documents
 }
 
+/// Metrics that every configuration has beyond the built-in ones.
+const READY_METRICS: [&str; 5] = [
+    "inodeUtilizationPercent",
+    "memoryPressurePercent",
+    "ioPressurePercent",
+    "readyChanges",
+    "notReadyPercent",
+];
+
 fn rules() -> Vec<Rule> {
+    let mut defaults = Defaults::default();
+    let ready = READY_METRICS.map(str::to_owned);
+    defaults.known_metrics.extend(ready);
     documents()
         .into_iter()
         .filter(|(_, document)| document["kind"] == RULE_KIND)
         .map(|(file, document)| {
             let object = RuleObject::from_json(&document.to_string()).unwrap();
             assert_eq!(file, format!("{}.yaml", object.metadata.name));
-            validate(&object, &Defaults::default())
-                .unwrap_or_else(|problems| panic!("{file}: {problems:#?}"))
+            validate(&object, &defaults).unwrap_or_else(|problems| panic!("{file}: {problems:#?}"))
         })
         .collect()
 }
@@ -54,7 +65,7 @@ fn templates() -> Vec<TemplateObject> {
 #[test]
 fn every_rule_is_valid_and_undoes_what_it_does() {
     let rules = rules();
-    assert_eq!(rules.len(), 3);
+    assert_eq!(rules.len(), 10);
     for rule in rules {
         let name = &rule.name;
         assert!(rule.recovery.is_some(), "{name}");

@@ -118,3 +118,25 @@ pub(crate) const READINGS_LIMIT: Duration = Duration::from_secs(12);
 pub(crate) fn shown(path: &Path) -> String {
     path.display().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ready_metric_of_inodes_is_what_the_node_monitor_asks() {
+        let resolution = ng_config::resolve(&ng_config::Inputs::default());
+        let custom = sources(&resolution.config).custom;
+        assert_eq!(
+            custom.get(ng_metrics::INODE_METRIC),
+            Some(&ng_metrics::inodes_promql())
+        );
+    }
+
+    #[test]
+    fn no_ready_metric_has_the_name_of_a_built_in_one() {
+        for ready in ng_config::ReadyMetric::ALL {
+            assert!(!BUILT_IN_METRICS.contains(&ready.name), "{}", ready.name);
+        }
+    }
+}

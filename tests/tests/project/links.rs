@@ -111,11 +111,18 @@ fn every_link_leads_somewhere() -> Result<()> {
 }
 
 #[test]
-fn every_page_is_linked_from_the_readmes() -> Result<()> {
+fn every_page_is_linked_from_the_readmes_or_the_index() -> Result<()> {
+    const INDEX: &str = "docs/README.md";
+    let index = links(INDEX)?;
     for readme in ["README.md", "README.zh-CN.md"] {
-        let linked: BTreeSet<String> = links(readme)?.into_iter().map(|(path, _)| path).collect();
+        let all = links(readme)?.into_iter().chain(index.clone());
+        let linked: BTreeSet<String> = all.map(|(path, _)| path).collect();
+        ensure!(linked.contains(INDEX), "{readme} does not link to {INDEX}");
         for page in pages()?.iter().filter(|page| page.starts_with("docs/")) {
-            ensure!(linked.contains(page), "{readme} does not link to {page}");
+            ensure!(
+                linked.contains(page),
+                "neither {readme} nor {INDEX} links to {page}"
+            );
         }
     }
     Ok(())

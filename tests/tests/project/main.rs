@@ -4,7 +4,9 @@
 mod checkout;
 mod code_map;
 mod dependencies;
+mod examples;
 mod links;
 mod manifests;
 mod observability;
 mod readme;
+mod reference;

@@ -1,5 +1,5 @@
-//! Holds both READMEs against the code: settings, rule fields, metrics, Events, guards, keys, paths; and against each
-//! other.
+//! Holds the READMEs, the reference and the quick start against the code: settings, rule fields, metrics, Events, guards,
+//! keys, paths; and both languages of each against each other.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -10,10 +10,16 @@ use ng_engine::history::Guard;
 use ng_engine::reading::Unknown;
 use serde_json::Value;
 
-const ENGLISH: &str = "README.md";
-const CHINESE: &str = "README.zh-CN.md";
+const README: &str = "README.md";
+const REFERENCE: &str = "docs/reference.md";
+/// Pages in English, and the same in Chinese.
+const PAIRS: [[&str; 2]; 3] = [
+    [README, "README.zh-CN.md"],
+    [REFERENCE, "docs/reference.zh-CN.md"],
+    ["docs/quick-start.md", "docs/quick-start.zh-CN.md"],
+];
 
-/// What a README is made of.
+/// What a page is made of.
 #[derive(Debug, Default)]
 struct Page {
     /// Levels of the headings in order.
@@ -94,7 +100,7 @@ fn same(what: &str, documented: &BTreeSet<String>, real: &BTreeSet<String>) -> R
     let extra: Vec<&String> = documented.difference(real).collect();
     ensure!(
         missing.is_empty() && extra.is_empty(),
-        "{what}: missing in the README {missing:?}; not in the code {extra:?}"
+        "{what}: missing in the pages {missing:?}; not in the code {extra:?}"
     );
     Ok(())
 }
@@ -135,7 +141,15 @@ fn is_word(text: &str) -> bool {
 
 #[test]
 fn both_languages_say_the_same() -> Result<()> {
-    let (english, chinese) = (Page::read(ENGLISH)?, Page::read(CHINESE)?);
+    for pair in PAIRS {
+        let [english, chinese] = pair;
+        same_in_both(&Page::read(english)?, &Page::read(chinese)?)
+            .with_context(|| format!("{english} and {chinese}"))?;
+    }
+    Ok(())
+}
+
+fn same_in_both(english: &Page, chinese: &Page) -> Result<()> {
     ensure!(
         english.levels == chinese.levels,
         "headings: {:?} and {:?}",
@@ -169,7 +183,7 @@ fn both_languages_say_the_same() -> Result<()> {
 
 #[test]
 fn it_opens_with_two_commands() -> Result<()> {
-    let page = Page::read(ENGLISH)?;
+    let page = Page::read(README)?;
     let (language, code) = page.blocks.first().context("no code block")?;
     let commands: Vec<&str> = code
         .lines()
@@ -190,15 +204,15 @@ fn it_opens_with_two_commands() -> Result<()> {
 #[test]
 fn every_setting_has_a_row_with_its_default() -> Result<()> {
     let defaults = ng_config::resolve(&ng_config::Inputs::default()).entries;
-    // Only the environment sets it.
+    // Only the environment sets the one; the others have a page of their own.
     let entries: Vec<_> = defaults
         .iter()
-        .filter(|entry| entry.path != "namespace")
+        .filter(|entry| entry.path != "namespace" && !entry.path.starts_with("metrics."))
         .collect();
     let mut real: BTreeSet<String> = entries.iter().map(|entry| entry.path.clone()).collect();
     // Names of the user's own, and what is accepted and left alone.
     real.extend(["metrics.NAME.query", "python"].map(str::to_owned));
-    for path in [ENGLISH, CHINESE] {
+    for path in PAIRS[1] {
         let page = Page::read(path)?;
         same("settings", &page.column_with("email.smtpPort")?, &real)?;
         let rows = page.table_with("email.smtpPort")?;
@@ -240,7 +254,7 @@ fn every_variable_has_a_row() -> Result<()> {
         .collect();
     same(
         "variables",
-        &Page::read(ENGLISH)?.column_with("KUBERNETES_PATCH_PATH")?,
+        &Page::read(REFERENCE)?.column_with("KUBERNETES_PATCH_PATH")?,
         &real,
     )
 }
@@ -258,7 +272,7 @@ fn every_field_of_a_rule_has_a_row() -> Result<()> {
     }
     same(
         "rule fields",
-        &Page::read(ENGLISH)?.column_with("conditionLogic")?,
+        &Page::read(REFERENCE)?.column_with("conditionLogic")?,
         &real,
     )
 }
@@ -277,9 +291,9 @@ fn leaves(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The metrics that the README lists.
+/// The metrics that the reference lists.
 pub(crate) fn table_of_metrics() -> Result<BTreeSet<String>> {
-    Page::read(ENGLISH)?.column_with("nodeguardian_triggered_nodes")
+    Page::read(REFERENCE)?.column_with("nodeguardian_triggered_nodes")
 }
 
 /// The metrics that the hooks publish.
@@ -306,7 +320,7 @@ fn every_event_has_a_row() -> Result<()> {
     });
     same(
         "Events",
-        &Page::read(ENGLISH)?.column_with("RuleTriggered")?,
+        &Page::read(REFERENCE)?.column_with("RuleTriggered")?,
         &real,
     )
 }
@@ -323,7 +337,7 @@ fn every_guard_and_every_unknown_has_a_row() -> Result<()> {
             counted: 1,
         },
     ];
-    let page = Page::read(ENGLISH)?;
+    let page = Page::read(REFERENCE)?;
     let guards = guards.iter().map(|guard| guard.word().to_owned()).collect();
     same("guards", &page.column_with("maxNodes")?, &guards)?;
     let reasons = Unknown::ALL
@@ -353,14 +367,14 @@ fn every_executable_and_every_crate_has_a_row() -> Result<()> {
         programs.extend(targets.map(|target| word(&target["name"]).to_owned()));
         folders.insert(folder);
     }
-    let page = Page::read(ENGLISH)?;
+    let page = Page::read(README)?;
     same("executables", &page.column_with("controller")?, &programs)?;
     same("folders", &page.column_with("crates/engine")?, &folders)
 }
 
 #[test]
 fn every_key_of_a_scenario_is_named() -> Result<()> {
-    let readme = text(ENGLISH)?;
+    let reference = text(REFERENCE)?;
     let mut missing = Vec::new();
     for file in files()?
         .iter()
@@ -371,7 +385,7 @@ fn every_key_of_a_scenario_is_named() -> Result<()> {
             let list = list.split(']').next().unwrap_or_default();
             let keys = list.split('"').skip(1).step_by(2);
             missing.extend(
-                keys.filter(|key| !readme.contains(&format!("`{key}`")))
+                keys.filter(|key| !reference.contains(&format!("`{key}`")))
                     .map(str::to_owned),
             );
         }
@@ -383,10 +397,12 @@ fn every_key_of_a_scenario_is_named() -> Result<()> {
 #[test]
 fn every_path_exists() -> Result<()> {
     let files = files()?;
-    for page in [ENGLISH, CHINESE] {
+    for page in PAIRS.as_flattened() {
         for token in
             text(page)?.split(|sign: char| sign.is_whitespace() || "`()[]|,;\"".contains(sign))
         {
+            // The heading of a link is looked at with the links.
+            let token = token.split('#').next().unwrap_or_default();
             let token = token.trim_end_matches(['.', ':', '/']);
             let start = token.split('/').next().unwrap_or_default();
             let ours = [
@@ -416,8 +432,8 @@ fn every_flag_exists() -> Result<()> {
         .map(|file| text(file))
         .collect();
     let source = texts?.concat();
-    let readme = text(ENGLISH)?;
-    for flag in readme.split("`--").skip(1) {
+    let told = text(README)? + &text(REFERENCE)?;
+    for flag in told.split("`--").skip(1) {
         let name: String = flag
             .chars()
             .take_while(|sign| sign.is_ascii_alphanumeric() || *sign == '-')
@@ -434,7 +450,7 @@ fn every_flag_exists() -> Result<()> {
 
 #[test]
 fn the_scenario_plays_as_it_says() -> Result<()> {
-    let page = Page::read(ENGLISH)?;
+    let page = Page::read(REFERENCE)?;
     let is_scenario = |code: &str| code.contains("\nexpect:\n");
     let (_, code) = page
         .blocks

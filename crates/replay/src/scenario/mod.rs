@@ -259,8 +259,9 @@ impl Scenario {
 fn metrics(scenario: &Scenario) -> Vec<String> {
     let built_in = ng_engine::validate::BUILT_IN_METRICS;
     let mut names: Vec<String> = built_in.iter().map(|name| (*name).to_owned()).collect();
-    if let Some(Value::Object(own)) = scenario.config.get("metrics") {
-        names.extend(own.keys().cloned());
+    if let Ok(config) = checked_config(&scenario.config) {
+        let more = config.metrics.keys().map(|name| name.as_str().to_owned());
+        names.extend(more);
     }
     names
 }
