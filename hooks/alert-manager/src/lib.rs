@@ -78,8 +78,13 @@ fn handle(run: &Run) -> anyhow::Result<Report> {
         let mut store = open(run)?;
         let now = Time::from(run.now);
         // A run with nothing to send does not even read the configuration.
-        if store.has_work(now)? || delivery::is_clearing_overdue(&store, now)? {
-            deliver(run, &mut store, &mut report)?;
+        let work = if store.has_work(now)? {
+            Some(Work::Deliver)
+        } else {
+            delivery::is_clearing_overdue(&store, now)?.then_some(Work::ClearUp)
+        };
+        if let Some(work) = work {
+            serve(run, work, &mut store, &mut report)?;
         }
         report.metrics.push(gauges::outbox(&store, now)?);
     }
@@ -99,7 +104,16 @@ fn open(run: &Run) -> anyhow::Result<Store> {
     Ok(opened.store)
 }
 
-fn deliver(run: &Run, store: &mut Store, report: &mut Report) -> anyhow::Result<()> {
+/// What there is to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// Alerts are due; then the outbox may be cleared up, too.
+    Deliver,
+    /// Nothing but clearing up.
+    ClearUp,
+}
+
+fn serve(run: &Run, work: Work, store: &mut Store, report: &mut Report) -> anyhow::Result<()> {
     let loaded = load_config(&run.env);
     apply_log_settings(&run.log, &loaded.config.log);
     say_what_is_used(&run.log, &loaded);
@@ -122,8 +136,10 @@ fn deliver(run: &Run, store: &mut Store, report: &mut Report) -> anyhow::Result<
         deadline: run.deadline.min(started + SENDING),
         step: &|_| {},
     };
-    let share = |store: &mut Store| share(run, &config, store, report);
-    delivery::deliver(store, &desk, &mut Chance::from_process(), share)?;
+    if work == Work::Deliver {
+        let share = |store: &mut Store| share(run, &config, store, report);
+        delivery::deliver(store, &desk, &mut Chance::from_process(), share)?;
+    }
     delivery::clear_up(store, &desk)
 }
 

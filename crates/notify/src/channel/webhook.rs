@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use ng_engine::history::Guard;
-use ng_engine::plan::{ActionNote, Seen, Verdict};
+use ng_engine::plan::{ActionNote, Input, Seen, Verdict};
 use ng_engine::time::Time;
-use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::http::Request;
-use crate::message::{Message, Metrics, NodeFacts};
+use crate::json::{self, Object};
+use crate::message::{Message, NodeFacts, TopPod};
 use crate::receiver::Webhook;
 use crate::sign;
 use crate::words::{kind, marked};
@@ -24,7 +25,7 @@ const GITHUB_SIGNATURE: &str = "x-hub-signature-256";
 /// A secret that is a key of Standard Webhooks (`whsec_` and base64) signs in that form, any other in GitHub's.
 /// `webhook-id` stays the same when the message is sent again.
 pub(crate) fn request(webhook: &Webhook, message: &Message, now: Time) -> Request {
-    let mut request = Request::json_of(webhook.url.expose(), &Body::of(message), room(message));
+    let mut request = Request::of(webhook.url.expose(), body(message));
     for (name, value) in &webhook.headers {
         request.set(name.as_str(), value.expose());
     }
@@ -50,201 +51,139 @@ fn room(message: &Message) -> usize {
     message.body.len() + OF_NODE * (2 + message.nodes.len())
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Body<'a> {
-    title: String,
-    summary: String,
-    description: &'a str,
-    severity: &'static str,
-    rule_name: &'a str,
-    rule_description: &'a str,
-    triggered_nodes: Vec<&'a str>,
-    #[serde(serialize_with = "shown")]
-    timestamp: Time,
-    r#type: &'static str,
-    fingerprint: &'a str,
-    group_key: &'a str,
-    cluster_name: &'a str,
-    dry_run: bool,
-    test: bool,
-    #[serde(serialize_with = "shown")]
-    since: Time,
-    total: usize,
-    nodes: Nodes<'a>,
+/// Written field by field and node by node: a thousand nodes are half a megabyte, most of which they have in common.
+fn body(message: &Message) -> Vec<u8> {
+    let mut out = Vec::with_capacity(room(message));
+    let mut body = Object::begin(&mut out);
+    body.text("title", &marked(message, &message.title));
+    body.text("summary", &marked(message, &message.summary));
+    body.text("description", &message.body);
+    body.text("severity", message.severity.word());
+    body.text("ruleName", &message.rule);
+    body.text("ruleDescription", &message.rule_description);
+    json::list(body.field("triggeredNodes"), &message.nodes, |out, node| {
+        json::text(out, &node.name);
+    });
+    body.text("timestamp", &message.at.to_string());
+    body.text("type", kind(message.kind));
+    body.text("fingerprint", &message.fingerprint);
+    body.text("groupKey", &message.group);
+    body.text(
+        "clusterName",
+        message.cluster.as_deref().unwrap_or_default(),
+    );
+    body.value("dryRun", &message.dry_run);
+    body.value("test", &message.test);
+    body.text("since", &message.since.to_string());
+    body.value("total", &message.total);
+    let mut common = Common::default();
+    json::list(body.field("nodes"), &message.nodes, |out, node| {
+        common.write(out, node);
+    });
+    body.end();
+    out
 }
 
-impl<'a> Body<'a> {
-    fn of(message: &'a Message) -> Self {
-        Self {
-            title: marked(message, &message.title),
-            summary: marked(message, &message.summary),
-            description: &message.body,
-            severity: message.severity.word(),
-            rule_name: &message.rule,
-            rule_description: &message.rule_description,
-            triggered_nodes: message
-                .nodes
-                .iter()
-                .map(|node| node.name.as_str())
-                .collect(),
-            timestamp: message.at,
-            r#type: kind(message.kind),
-            fingerprint: &message.fingerprint,
-            group_key: &message.group,
-            cluster_name: message.cluster.as_deref().unwrap_or_default(),
-            dry_run: message.dry_run,
-            test: message.test,
-            since: message.since,
-            total: message.total,
-            nodes: Nodes(&message.nodes),
+/// A node's facts by themselves, as `PagerDuty` gets them as details.
+pub(super) fn facts(node: &NodeFacts) -> Box<RawValue> {
+    let mut out = Vec::new();
+    Common::default().write(&mut out, node);
+    let text = String::from_utf8(out).expect("written of texts");
+    RawValue::from_string(text).expect("what is written is JSON")
+}
+
+/// What a node has in common with the one before, already in its form.
+#[derive(Default)]
+struct Common<'m> {
+    since: Option<(Time, String)>,
+    actions: Option<(&'m Arc<[ActionNote]>, Vec<u8>)>,
+}
+
+impl<'m> Common<'m> {
+    fn write(&mut self, out: &mut Vec<u8>, node: &'m NodeFacts) {
+        let mut facts = Object::begin(out);
+        facts.text("name", &node.name);
+        facts.text("fingerprint", &node.fingerprint);
+        facts.text("since", self.since(node.since));
+        facts.value("repeats", &node.repeats);
+        match &node.guard {
+            None => facts.field("guard").extend(b"null"),
+            Some(guard) => write_guard(facts.field("guard"), guard),
         }
-    }
-}
-
-/// Nodes that are put into form one after another: a thousand at once are half a megabyte.
-struct Nodes<'a>(&'a [NodeFacts]);
-
-impl Serialize for Nodes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut times = Times::default();
-        serializer.collect_seq(self.0.iter().map(|node| Node::of(node, &mut times)))
-    }
-}
-
-/// A node's facts; also what `PagerDuty` gets as details.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Node<'a> {
-    name: &'a str,
-    fingerprint: &'a str,
-    #[serde(serialize_with = "text")]
-    since: Arc<str>,
-    repeats: u32,
-    guard: Option<Held>,
-    metrics: &'a Metrics,
-    conditions: Vec<Condition<'a>>,
-    actions: &'a [ActionNote],
-    top_pods: Vec<Pod<'a>>,
-    /// The key of an alert without a rule.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<&'a str>,
-}
-
-impl<'a> Node<'a> {
-    pub(super) fn of(node: &'a NodeFacts, times: &mut Times) -> Self {
-        Self {
-            name: &node.name,
-            fingerprint: &node.fingerprint,
-            since: times.shown(node.since),
-            repeats: node.repeats,
-            guard: node.guard.as_ref().map(Held::of),
-            metrics: &node.metrics,
-            conditions: node.conditions.iter().map(Condition::of).collect(),
-            actions: &node.actions,
-            top_pods: node
-                .top_pods
-                .iter()
-                .map(|pod| Pod {
-                    name: &pod.name,
-                    namespace: &pod.namespace,
-                    cpu: pod.cpu,
-                    memory: pod.memory,
-                })
-                .collect(),
-            key: node.notice.as_ref().map(|notice| notice.key.as_str()),
+        let mut metrics = Object::begin(facts.field("metrics"));
+        for (name, value) in node.metrics.iter() {
+            metrics.value(name, &value);
         }
+        metrics.end();
+        json::list(facts.field("conditions"), &node.conditions, write_condition);
+        let actions = self.actions(&node.actions);
+        facts.field("actions").extend_from_slice(actions);
+        json::list(facts.field("topPods"), &node.top_pods, write_pod);
+        // Of an alert without a rule.
+        if let Some(notice) = &node.notice {
+            facts.text("key", &notice.key);
+        }
+        facts.end();
+    }
+
+    fn since(&mut self, time: Time) -> &str {
+        if self.since.as_ref().is_none_or(|(known, _)| *known != time) {
+            self.since = None;
+        }
+        let (_, text) = self.since.get_or_insert_with(|| (time, time.to_string()));
+        text
+    }
+
+    fn actions(&mut self, actions: &'m Arc<[ActionNote]>) -> &[u8] {
+        let known = self.actions.as_ref();
+        if known.is_none_or(|(known, _)| !Arc::ptr_eq(known, actions)) {
+            self.actions = None;
+        }
+        let (_, text) = self.actions.get_or_insert_with(|| {
+            let mut text = Vec::new();
+            json::put(&mut text, &actions[..]);
+            (actions, text)
+        });
+        text
     }
 }
 
 /// What holds disruptive actions back.
-#[derive(Serialize)]
-struct Held {
-    name: &'static str,
-    reason: String,
-}
-
-impl Held {
-    fn of(guard: &Guard) -> Self {
-        Self {
-            name: guard.word(),
-            reason: guard.to_string(),
-        }
-    }
+fn write_guard(out: &mut Vec<u8>, guard: &Guard) {
+    let mut held = Object::begin(out);
+    held.text("name", guard.word());
+    held.text("reason", &guard.to_string());
+    held.end();
 }
 
 /// A condition as it was seen: exactly one of `value`, `status` and `unknown` is there.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Condition<'a> {
-    test: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'a str>,
-    /// Why nothing was known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unknown: Option<&'a str>,
-    verdict: &'static str,
-    /// Seconds for which the test has been true.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    true_for_seconds: Option<i64>,
-    /// Seconds for which it has to be.
-    needed_seconds: i64,
-}
-
-impl<'a> Condition<'a> {
-    fn of(input: &'a ng_engine::plan::Input) -> Self {
-        let (value, status, unknown) = match &input.seen {
-            Seen::Value { value, .. } => (Some(*value), None, None),
-            Seen::Status(status) => (None, Some(status.as_str()), None),
-            Seen::Unknown(reason) => (None, None, Some(reason.as_str())),
-        };
-        Self {
-            test: &input.test,
-            value,
-            status,
-            unknown,
-            verdict: match input.verdict {
-                Verdict::Holds => "holds",
-                Verdict::Pending => "pending",
-                Verdict::Clear => "clear",
-                Verdict::Unknown => "unknown",
-            },
-            true_for_seconds: input.true_for.map(|millis| millis / 1000),
-            needed_seconds: input.needed / 1000,
-        }
+fn write_condition(out: &mut Vec<u8>, input: &Input) {
+    let mut condition = Object::begin(out);
+    condition.text("test", &input.test);
+    match &input.seen {
+        Seen::Value { value, .. } => condition.value("value", value),
+        Seen::Status(status) => condition.text("status", status),
+        Seen::Unknown(reason) => condition.text("unknown", reason),
     }
-}
-
-#[derive(Serialize)]
-struct Pod<'a> {
-    name: &'a str,
-    namespace: &'a str,
-    cpu: f64,
-    memory: f64,
-}
-
-/// Times as texts. Nodes that triggered together share one.
-#[derive(Default)]
-pub(super) struct Times {
-    last: Option<(Time, Arc<str>)>,
-}
-
-impl Times {
-    fn shown(&mut self, time: Time) -> Arc<str> {
-        let known = self.last.as_ref().filter(|(known, _)| *known == time);
-        let shown = known.map_or_else(|| time.to_string().into(), |(_, text)| Arc::clone(text));
-        self.last = Some((time, Arc::clone(&shown)));
-        shown
+    let verdict = match input.verdict {
+        Verdict::Holds => "holds",
+        Verdict::Pending => "pending",
+        Verdict::Clear => "clear",
+        Verdict::Unknown => "unknown",
+    };
+    condition.text("verdict", verdict);
+    if let Some(millis) = input.true_for {
+        condition.value("trueForSeconds", &(millis / 1000));
     }
+    condition.value("neededSeconds", &(input.needed / 1000));
+    condition.end();
 }
 
-fn text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(text)
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde calls")]
-fn shown<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(time)
+fn write_pod(out: &mut Vec<u8>, top: &TopPod) {
+    let mut pod = Object::begin(out);
+    pod.text("name", &top.name);
+    pod.text("namespace", &top.namespace);
+    pod.value("cpu", &top.cpu);
+    pod.value("memory", &top.memory);
+    pod.end();
 }
