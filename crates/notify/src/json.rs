@@ -13,22 +13,35 @@ impl<'o> Object<'o> {
         Self { out, before: b'{' }
     }
 
-    /// The place for the value of a field.
-    pub(crate) fn field(&mut self, name: &str) -> &mut Vec<u8> {
+    /// An object whose first fields stand elsewhere.
+    pub(crate) fn go_on(out: &'o mut Vec<u8>) -> Self {
+        Self { out, before: b',' }
+    }
+
+    /// The place for the value of a field; in its name, nothing is to be escaped.
+    pub(crate) fn field(&mut self, name: &'static str) -> &mut Vec<u8> {
         self.out.push(self.before);
         self.before = b',';
-        text(self.out, name);
+        plain(self.out, name);
         self.out.push(b':');
         self.out
     }
 
+    /// The same with a name that [`name`] gave.
+    pub(crate) fn field_of(&mut self, name: &[u8]) -> &mut Vec<u8> {
+        self.out.push(self.before);
+        self.before = b',';
+        self.out.extend_from_slice(name);
+        self.out
+    }
+
     /// A field with a text.
-    pub(crate) fn text(&mut self, name: &str, value: &str) {
+    pub(crate) fn text(&mut self, name: &'static str, value: &str) {
         text(self.field(name), value);
     }
 
     /// A field with any value.
-    pub(crate) fn value(&mut self, name: &str, value: &impl Serialize) {
+    pub(crate) fn value(&mut self, name: &'static str, value: &impl Serialize) {
         put(self.field(name), value);
     }
 
@@ -38,6 +51,14 @@ impl<'o> Object<'o> {
         }
         self.out.push(b'}');
     }
+}
+
+/// The name of a field in its form.
+pub(crate) fn name(name: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    text(&mut out, name);
+    out.push(b':');
+    out
 }
 
 /// A list whose items `write` puts down.
@@ -58,12 +79,28 @@ pub(crate) fn list<T>(
 
 /// A text.
 pub(crate) fn text(out: &mut Vec<u8>, value: &str) {
-    let is_plain = |byte: &u8| *byte >= b' ' && *byte != b'"' && *byte != b'\\';
-    if value.as_bytes().iter().all(is_plain) {
+    if is_plain(value.as_bytes()) {
         plain(out, value);
     } else {
         put(out, value);
     }
+}
+
+/// Whether nothing is to be escaped: no control character, quote or backslash. Eight bytes at a time.
+fn is_plain(text: &[u8]) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = EACH << 7;
+    // A byte's high bit is set where it is below the limit. The borrow of such a byte may set that of the next one,
+    // too, but never without such a byte.
+    let below = |word: u64, limit: u64| word.wrapping_sub(EACH * limit) & !word & HIGH;
+    let has = |word: u64| {
+        let (quote, backslash) = (word ^ (EACH * 0x22), word ^ (EACH * 0x5c));
+        below(word, 0x20) | below(quote, 1) | below(backslash, 1) != 0
+    };
+    let (words, rest) = text.as_chunks::<8>();
+    let mut last = [b' '; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    !has(u64::from_le_bytes(last)) && !words.iter().any(|word| has(u64::from_le_bytes(*word)))
 }
 
 /// A value as serde has it.
@@ -113,10 +150,18 @@ mod tests {
         });
         let found: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(found, expected);
+        // Each byte that matters, at each place.
+        let byte = |place: usize, byte: u8| {
+            let mut bytes = [b'a'; 19];
+            bytes[place] = byte;
+            String::from_utf8(bytes.to_vec()).unwrap()
+        };
+        let bytes = (0..19).flat_map(|place| (0..0x80).map(move |value| byte(place, value)));
+        let texts = texts.into_iter().map(str::to_owned).chain(bytes);
         for value in texts {
             let mut out = Vec::new();
-            text(&mut out, value);
-            assert_eq!(out, serde_json::to_vec(value).unwrap(), "{value:?}");
+            text(&mut out, &value);
+            assert_eq!(out, serde_json::to_vec(&value).unwrap(), "{value:?}");
         }
     }
 }

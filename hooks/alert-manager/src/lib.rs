@@ -137,10 +137,19 @@ fn serve(run: &Run, work: Work, store: &mut Store, report: &mut Report) -> anyho
         step: &|_| {},
     };
     if work == Work::Deliver {
+        keep_freed_memory();
         let share = |store: &mut Store| share(run, &config, store, report);
         delivery::deliver(store, &desk, &mut Chance::from_process(), share)?;
     }
     delivery::clear_up(store, &desk)
+}
+
+/// Lets the allocator keep what is freed for what comes next, instead of giving it back and asking for it again: a run
+/// is short, and getting a page costs more than filling it. glibc keeps pieces up to the size of the largest that it
+/// once gave back; this one is never written, so that no memory stands behind it.
+fn keep_freed_memory() {
+    const LARGEST: usize = 4 << 20;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGEST)));
 }
 
 /// What the threads share. The templates come with the contexts; without them, those last seen do.

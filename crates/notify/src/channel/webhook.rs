@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use ng_engine::history::Guard;
-use ng_engine::plan::{ActionNote, Input, Seen, Verdict};
+use ng_engine::parcel::Reading;
+use ng_engine::plan::{Input, Seen, Verdict};
 use ng_engine::time::Time;
 use serde_json::value::RawValue;
 
@@ -95,29 +96,38 @@ pub(super) fn facts(node: &NodeFacts) -> Box<RawValue> {
 /// What a node has in common with the one before, already in its form.
 #[derive(Default)]
 struct Common<'m> {
-    since: Option<(Time, String)>,
-    actions: Option<(&'m Arc<[ActionNote]>, Vec<u8>)>,
+    with: Option<&'m NodeFacts>,
+    since: String,
+    /// Name by name.
+    metrics: Vec<Vec<u8>>,
+    conditions: Vec<Shape>,
+    actions: Vec<u8>,
 }
 
 impl<'m> Common<'m> {
     fn write(&mut self, out: &mut Vec<u8>, node: &'m NodeFacts) {
+        self.update(node);
         let mut facts = Object::begin(out);
         facts.text("name", &node.name);
         facts.text("fingerprint", &node.fingerprint);
-        facts.text("since", self.since(node.since));
+        facts.text("since", &self.since);
         facts.value("repeats", &node.repeats);
         match &node.guard {
             None => facts.field("guard").extend(b"null"),
             Some(guard) => write_guard(facts.field("guard"), guard),
         }
         let mut metrics = Object::begin(facts.field("metrics"));
-        for (name, value) in node.metrics.iter() {
-            metrics.value(name, &value);
+        for (name, (_, value)) in self.metrics.iter().zip(node.metrics.iter()) {
+            json::put(metrics.field_of(name), &value);
         }
         metrics.end();
-        json::list(facts.field("conditions"), &node.conditions, write_condition);
-        let actions = self.actions(&node.actions);
-        facts.field("actions").extend_from_slice(actions);
+        let conditions = self.conditions.iter().zip(node.conditions.iter());
+        json::list(
+            facts.field("conditions"),
+            conditions,
+            |out, (shape, (_, reading))| shape.write(out, reading),
+        );
+        facts.field("actions").extend_from_slice(&self.actions);
         json::list(facts.field("topPods"), &node.top_pods, write_pod);
         // Of an alert without a rule.
         if let Some(notice) = &node.notice {
@@ -126,25 +136,81 @@ impl<'m> Common<'m> {
         facts.end();
     }
 
-    fn since(&mut self, time: Time) -> &str {
-        if self.since.as_ref().is_none_or(|(known, _)| *known != time) {
-            self.since = None;
+    fn update(&mut self, node: &'m NodeFacts) {
+        let with = self.with.replace(node);
+        if with.is_none_or(|with| with.since != node.since) {
+            self.since = node.since.to_string();
         }
-        let (_, text) = self.since.get_or_insert_with(|| (time, time.to_string()));
-        text
+        if with.is_none_or(|with| !with.metrics.share_names(&node.metrics)) {
+            let names = node.metrics.iter().map(|(name, _)| name);
+            self.metrics = names.map(json::name).collect();
+        }
+        if with.is_none_or(|with| !with.conditions.share_heads(&node.conditions)) {
+            let heads = node.conditions.iter().map(|(head, _)| head);
+            self.conditions = heads.map(Shape::of).collect();
+        }
+        if with.is_none_or(|with| !Arc::ptr_eq(&with.actions, &node.actions)) {
+            self.actions.clear();
+            json::put(&mut self.actions, &node.actions[..]);
+        }
+    }
+}
+
+/// A condition without its numbers: the text up to the value, from there to how long it has been true, and the rest.
+struct Shape {
+    start: Vec<u8>,
+    has_value: bool,
+    middle: Vec<u8>,
+    has_time: bool,
+    end: Vec<u8>,
+}
+
+impl Shape {
+    /// Exactly one of `value`, `status` and `unknown` is there.
+    fn of(input: &Input) -> Self {
+        let mut start = Vec::new();
+        let mut condition = Object::begin(&mut start);
+        condition.text("test", &input.test);
+        match &input.seen {
+            Seen::Value { .. } => drop(condition.field("value")),
+            Seen::Status(status) => condition.text("status", status),
+            Seen::Unknown(reason) => condition.text("unknown", reason),
+        }
+        let verdict = match input.verdict {
+            Verdict::Holds => "holds",
+            Verdict::Pending => "pending",
+            Verdict::Clear => "clear",
+            Verdict::Unknown => "unknown",
+        };
+        let mut middle = Vec::new();
+        let mut condition = Object::go_on(&mut middle);
+        condition.text("verdict", verdict);
+        if input.true_for.is_some() {
+            condition.field("trueForSeconds");
+        }
+        let mut end = Vec::new();
+        let mut condition = Object::go_on(&mut end);
+        condition.value("neededSeconds", &(input.needed / 1000));
+        condition.end();
+        Self {
+            start,
+            has_value: matches!(input.seen, Seen::Value { .. }),
+            middle,
+            has_time: input.true_for.is_some(),
+            end,
+        }
     }
 
-    fn actions(&mut self, actions: &'m Arc<[ActionNote]>) -> &[u8] {
-        let known = self.actions.as_ref();
-        if known.is_none_or(|(known, _)| !Arc::ptr_eq(known, actions)) {
-            self.actions = None;
+    fn write(&self, out: &mut Vec<u8>, reading: Reading) {
+        out.extend_from_slice(&self.start);
+        if self.has_value {
+            json::put(out, &reading.value);
         }
-        let (_, text) = self.actions.get_or_insert_with(|| {
-            let mut text = Vec::new();
-            json::put(&mut text, &actions[..]);
-            (actions, text)
-        });
-        text
+        out.extend_from_slice(&self.middle);
+        if self.has_time {
+            json::put(out, &(reading.true_for / 1000));
+        }
+        out.extend_from_slice(&self.end);
     }
 }
 
@@ -156,29 +222,6 @@ fn write_guard(out: &mut Vec<u8>, guard: &Guard) {
     held.end();
 }
 
-/// A condition as it was seen: exactly one of `value`, `status` and `unknown` is there.
-fn write_condition(out: &mut Vec<u8>, input: &Input) {
-    let mut condition = Object::begin(out);
-    condition.text("test", &input.test);
-    match &input.seen {
-        Seen::Value { value, .. } => condition.value("value", value),
-        Seen::Status(status) => condition.text("status", status),
-        Seen::Unknown(reason) => condition.text("unknown", reason),
-    }
-    let verdict = match input.verdict {
-        Verdict::Holds => "holds",
-        Verdict::Pending => "pending",
-        Verdict::Clear => "clear",
-        Verdict::Unknown => "unknown",
-    };
-    condition.text("verdict", verdict);
-    if let Some(millis) = input.true_for {
-        condition.value("trueForSeconds", &(millis / 1000));
-    }
-    condition.value("neededSeconds", &(input.needed / 1000));
-    condition.end();
-}
-
 fn write_pod(out: &mut Vec<u8>, top: &TopPod) {
     let mut pod = Object::begin(out);
     pod.text("name", &top.name);
@@ -186,4 +229,37 @@ fn write_pod(out: &mut Vec<u8>, top: &TopPod) {
     pod.value("cpu", &top.cpu);
     pod.value("memory", &top.memory);
     pod.end();
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::message::Metrics;
+    use crate::test_support::{AT, repeat};
+
+    #[test]
+    fn every_node_is_written_as_it_is_alone_whatever_comes_before_it() {
+        let mut message = repeat();
+        let mut nodes = message.nodes.clone();
+        nodes[1].since = AT;
+        nodes[2].actions = [].into();
+        nodes[2].metrics = Metrics::default();
+        // Each before and after itself and each of the others.
+        message.nodes = [0, 0, 1, 1, 2, 2, 0, 2, 1, 0]
+            .map(|place: usize| nodes[place].clone())
+            .into();
+        let body = body(&message);
+        let whole: Value = serde_json::from_slice(&body).unwrap();
+        for (written, node) in whole["nodes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip(&message.nodes)
+        {
+            let alone: Value = serde_json::from_str(facts(node).get()).unwrap();
+            assert_eq!(*written, alone);
+        }
+    }
 }

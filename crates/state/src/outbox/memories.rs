@@ -4,6 +4,7 @@
 //! together are a few rows; a node that goes its own way gets one of its own.
 
 use ng_delivery::{Memory, Told};
+use ng_engine::parcel;
 use ng_engine::time::Time;
 use rusqlite::{Connection, Row, Statement, params};
 
@@ -149,7 +150,7 @@ impl<'a> Merged<'a> {
     fn new(runs: &'a [Run]) -> Self {
         let known: Vec<_> = runs
             .iter()
-            .flat_map(|run| run.nodes.split('\n').map(|node| (node, run.remembered)))
+            .flat_map(|run| parcel::names(&run.nodes).map(|node| (node, run.remembered)))
             .collect();
         Self {
             done: Vec::with_capacity(known.len()),

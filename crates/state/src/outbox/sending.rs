@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use ng_delivery::{ReceiverState, Topic, Waiting};
+use ng_engine::parcel;
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
@@ -54,7 +55,7 @@ pub struct OpenDelivery {
 impl OpenParcel {
     /// The alerts of one of its deliveries.
     pub fn waiting<'a>(&'a self, delivery: &'a OpenDelivery) -> impl Iterator<Item = Waiting<'a>> {
-        let nodes = self.nodes.split('\n').chain(std::iter::repeat(""));
+        let nodes = parcel::names(&self.nodes).chain(std::iter::repeat(""));
         let alerts = self.range.ids().zip(nodes);
         let before = delivery.range.first - self.range.first;
         let alerts = alerts.skip(usize::try_from(before).unwrap_or(0));
