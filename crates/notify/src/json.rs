@@ -27,21 +27,13 @@ impl<'o> Object<'o> {
         self.out
     }
 
-    /// The same with a name that [`name`] gave.
-    pub(crate) fn field_of(&mut self, name: &[u8]) -> &mut Vec<u8> {
-        self.out.push(self.before);
-        self.before = b',';
-        self.out.extend_from_slice(name);
-        self.out
-    }
-
     /// A field with a text.
     pub(crate) fn text(&mut self, name: &'static str, value: &str) {
         text(self.field(name), value);
     }
 
     /// A field with any value.
-    pub(crate) fn value(&mut self, name: &'static str, value: &impl Serialize) {
+    pub(crate) fn value(&mut self, name: &'static str, value: &(impl Serialize + ?Sized)) {
         put(self.field(name), value);
     }
 
@@ -51,14 +43,6 @@ impl<'o> Object<'o> {
         }
         self.out.push(b'}');
     }
-}
-
-/// The name of a field in its form.
-pub(crate) fn name(name: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    text(&mut out, name);
-    out.push(b':');
-    out
 }
 
 /// A list whose items `write` puts down.

@@ -97,63 +97,84 @@ pub(super) fn facts(node: &NodeFacts) -> Box<RawValue> {
 #[derive(Default)]
 struct Common<'m> {
     with: Option<&'m NodeFacts>,
-    since: String,
-    /// Name by name.
+    /// From the fingerprint to the number of repeats.
+    since: Vec<u8>,
+    /// The names of the metrics, from the second on with a comma.
     metrics: Vec<Vec<u8>>,
     conditions: Vec<Shape>,
+    /// From the conditions to the pods.
     actions: Vec<u8>,
 }
 
 impl<'m> Common<'m> {
     fn write(&mut self, out: &mut Vec<u8>, node: &'m NodeFacts) {
         self.update(node);
-        let mut facts = Object::begin(out);
-        facts.text("name", &node.name);
-        facts.text("fingerprint", &node.fingerprint);
-        facts.text("since", &self.since);
-        facts.value("repeats", &node.repeats);
+        out.extend_from_slice(b"{\"name\":");
+        json::text(out, &node.name);
+        out.extend_from_slice(b",\"fingerprint\":");
+        json::text(out, &node.fingerprint);
+        out.extend_from_slice(&self.since);
+        json::put(out, &node.repeats);
         match &node.guard {
-            None => facts.field("guard").extend(b"null"),
-            Some(guard) => write_guard(facts.field("guard"), guard),
+            None => out.extend_from_slice(b",\"guard\":null,\"metrics\":{"),
+            Some(guard) => {
+                write_guard(Object::go_on(out).field("guard"), guard);
+                out.extend_from_slice(b",\"metrics\":{");
+            }
         }
-        let mut metrics = Object::begin(facts.field("metrics"));
         for (name, (_, value)) in self.metrics.iter().zip(node.metrics.iter()) {
-            json::put(metrics.field_of(name), &value);
+            out.extend_from_slice(name);
+            json::put(out, &value);
         }
-        metrics.end();
-        let conditions = self.conditions.iter().zip(node.conditions.iter());
-        json::list(
-            facts.field("conditions"),
-            conditions,
-            |out, (shape, (_, reading))| shape.write(out, reading),
-        );
-        facts.field("actions").extend_from_slice(&self.actions);
-        json::list(facts.field("topPods"), &node.top_pods, write_pod);
+        out.extend_from_slice(b"},\"conditions\":[");
+        for (shape, (_, reading)) in self.conditions.iter().zip(node.conditions.iter()) {
+            shape.write(out, reading);
+        }
+        out.extend_from_slice(&self.actions);
+        json::list(out, &node.top_pods, write_pod);
         // Of an alert without a rule.
         if let Some(notice) = &node.notice {
-            facts.text("key", &notice.key);
+            Object::go_on(out).text("key", &notice.key);
         }
-        facts.end();
+        out.push(b'}');
     }
 
     fn update(&mut self, node: &'m NodeFacts) {
         let with = self.with.replace(node);
         if with.is_none_or(|with| with.since != node.since) {
-            self.since = node.since.to_string();
+            self.since.clear();
+            let mut facts = Object::go_on(&mut self.since);
+            facts.text("since", &node.since.to_string());
+            facts.field("repeats");
         }
         if with.is_none_or(|with| !with.metrics.share_names(&node.metrics)) {
             let names = node.metrics.iter().map(|(name, _)| name);
-            self.metrics = names.map(json::name).collect();
+            self.metrics = names.zip(0..).map(metric_name).collect();
         }
         if with.is_none_or(|with| !with.conditions.share_heads(&node.conditions)) {
             let heads = node.conditions.iter().map(|(head, _)| head);
-            self.conditions = heads.map(Shape::of).collect();
+            self.conditions = heads.zip(0..).map(Shape::of).collect();
         }
         if with.is_none_or(|with| !Arc::ptr_eq(&with.actions, &node.actions)) {
             self.actions.clear();
-            json::put(&mut self.actions, &node.actions[..]);
+            self.actions.push(b']');
+            let mut facts = Object::go_on(&mut self.actions);
+            facts.value("actions", &node.actions[..]);
+            facts.field("topPods");
         }
     }
+}
+
+/// What stands before the first of a list, and before each of the others.
+const fn before(place: usize) -> &'static [u8] {
+    if place == 0 { b"" } else { b"," }
+}
+
+fn metric_name((name, place): (&str, usize)) -> Vec<u8> {
+    let mut out = before(place).to_vec();
+    json::text(&mut out, name);
+    out.push(b':');
+    out
 }
 
 /// A condition without its numbers: the text up to the value, from there to how long it has been true, and the rest.
@@ -167,12 +188,14 @@ struct Shape {
 
 impl Shape {
     /// Exactly one of `value`, `status` and `unknown` is there.
-    fn of(input: &Input) -> Self {
-        let mut start = Vec::new();
+    fn of((input, place): (&Input, usize)) -> Self {
+        let mut start = before(place).to_vec();
         let mut condition = Object::begin(&mut start);
         condition.text("test", &input.test);
         match &input.seen {
-            Seen::Value { .. } => drop(condition.field("value")),
+            Seen::Value { .. } => {
+                condition.field("value");
+            }
             Seen::Status(status) => condition.text("status", status),
             Seen::Unknown(reason) => condition.text("unknown", reason),
         }

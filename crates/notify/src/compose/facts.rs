@@ -197,11 +197,10 @@ fn add(hash: &mut Sha256, part: &str) {
 
 fn shown(hash: Sha256) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(32);
-    for byte in &hash.finalize()[..16] {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from(DIGITS[usize::from(digit)]));
-        }
+    let mut text = [0; 32];
+    let (pairs, _) = text.as_chunks_mut();
+    for (pair, byte) in pairs.iter_mut().zip(hash.finalize()) {
+        *pair = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
     }
-    text
+    str::from_utf8(&text).unwrap_or_default().to_owned()
 }

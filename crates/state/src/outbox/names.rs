@@ -19,7 +19,9 @@ pub(super) fn packed(names: &str) -> String {
 /// The names of a column, one a line.
 pub(super) fn unpacked(column: &str) -> String {
     let (end, rest) = column.split_once('\n').unwrap_or_default();
-    let count = lines(rest).count();
+    // Names are about as long as the first of them.
+    let first = lines(rest).next().map_or(0, str::len);
+    let count = rest.len() / (first + 1) + 1;
     let mut names = String::with_capacity(rest.len() + end.len() * count);
     for (place, name) in lines(rest).enumerate() {
         if place > 0 {
