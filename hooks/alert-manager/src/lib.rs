@@ -1,14 +1,14 @@
 //! Delivers the alerts of the outbox.
 //!
 //! ```text
-//! tick ─▶ delivery: admit ─▶ plan, claim ─▶ courier: compose, send (a thread a receiver) ─▶ settle
+//! tick ─▶ delivery: admit ─▶ plan, claim ─▶ courier: compose, send (each receiver by itself) ─▶ settle
 //! templates ─▶ remembered in the state, told in their status
 //! ```
 //!
 //! What goes out when is decided in `ng-delivery`, what it says in `ng-notify`; this puts them together.
 //!
 //! - `bindings`: what the hook listens to; `templates`: the `AlertTemplate`s
-//! - [`delivery`]: one run; [`courier`]: the threads that send; `words`: what is added to a message
+//! - [`delivery`]: one run; [`courier`]: what sends to a receiver; `words`: what is added to a message
 //! - `cli`: arguments; `outbox`: the command of that name; [`commands`]: the other commands; [`pods`]: the largest pods
 
 mod bindings;
