@@ -110,7 +110,7 @@ impl Parcel {
     /// The parcel that [`Parcel::head`], [`Parcel::nodes`] and [`Parcel::numbers`] are of. Without numbers it is a
     /// parcel of one; `None` if they do not belong together.
     pub fn from_parts(head: Alert, nodes: &str, numbers: &[u8]) -> Option<Self> {
-        let len = nodes.split('\n').count();
+        let len = names(nodes).count();
         if numbers.is_empty() {
             return (len == 1).then(|| Self::single(head));
         }
@@ -146,8 +146,7 @@ impl Parcel {
     /// The alerts, in order.
     pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
         let records = self.numbers.chunks_exact(record_len(&self.head));
-        self.nodes
-            .split('\n')
+        names(&self.nodes)
             .zip(records)
             .map(|(node, record)| Member::read(&self.head, node, record))
     }
@@ -156,7 +155,7 @@ impl Parcel {
     pub fn only(&self, mut wanted: impl FnMut(usize) -> bool) -> Option<Self> {
         let mut parcel = Self::empty(self.head.clone());
         let records = self.numbers.chunks_exact(record_len(&self.head));
-        for (place, (node, record)) in self.nodes.split('\n').zip(records).enumerate() {
+        for (place, (node, record)) in names(&self.nodes).zip(records).enumerate() {
             if wanted(place) {
                 parcel.add(node, record);
             }
@@ -166,7 +165,7 @@ impl Parcel {
 
     /// Sorts the alerts by their nodes. Returns for each place the new one; nothing if all are the same.
     fn sort(&mut self) -> Vec<usize> {
-        let mut order: Vec<(&str, usize)> = self.nodes.split('\n').zip(0..).collect();
+        let mut order: Vec<(&str, usize)> = names(&self.nodes).zip(0..).collect();
         if order.is_sorted() {
             return Vec::new();
         }
@@ -222,6 +221,19 @@ impl Parcel {
         self.numbers.extend_from_slice(record);
         self.len += 1;
     }
+}
+
+/// Names that stand one a line; of an empty text, one that is empty.
+pub fn names(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(end) = memchr::memchr(b'\n', text.as_bytes()) else {
+            return rest.take();
+        };
+        rest = Some(&text[end + 1..]);
+        Some(&text[..end])
+    })
 }
 
 /// Whether two conditions differ in numbers only.
@@ -301,31 +313,32 @@ impl<'p> Member<'p> {
         names.zip(self.readings()).collect()
     }
 
-    /// The conditions as they were seen.
-    pub fn conditions(&self) -> Vec<Input> {
+    /// What was read for each condition of the head.
+    pub fn readings_of_conditions(&self) -> impl Iterator<Item = Reading> {
         let mut numbers = self.numbers;
         for _ in 0..self.head.metrics.len() {
             numbers.float();
         }
-        let inputs = self.head.conditions.iter();
+        self.head.conditions.iter().map(move |input| {
+            let (value, age) = match input.seen {
+                Seen::Value { .. } => (numbers.float(), numbers.integer()),
+                Seen::Status(_) | Seen::Unknown(_) => (0.0, 0),
+            };
+            let true_for = input.true_for.map_or(0, |_| numbers.integer());
+            Reading {
+                value,
+                age,
+                true_for,
+            }
+        })
+    }
+
+    /// The conditions as they were seen.
+    pub fn conditions(&self) -> Vec<Input> {
+        let readings = self.readings_of_conditions();
+        let inputs = self.head.conditions.iter().zip(readings);
         inputs
-            .map(|input| {
-                let seen = match &input.seen {
-                    Seen::Value { origin, .. } => Seen::Value {
-                        value: numbers.float(),
-                        age: numbers.integer(),
-                        origin: origin.clone(),
-                    },
-                    other => other.clone(),
-                };
-                Input {
-                    test: input.test.clone(),
-                    seen,
-                    true_for: input.true_for.map(|_| numbers.integer()),
-                    needed: input.needed,
-                    verdict: input.verdict,
-                }
-            })
+            .map(|(input, reading)| reading.put_into(input))
             .collect()
     }
 
@@ -338,6 +351,51 @@ impl<'p> Member<'p> {
             metrics: self.metrics(),
             conditions: self.conditions(),
             ..self.head.clone()
+        }
+    }
+}
+
+/// The numbers of a condition; those that its kind does not have are zero.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// The value.
+    pub value: f64,
+    /// Milliseconds since it was sampled.
+    pub age: i64,
+    /// Milliseconds for which the test has been true.
+    pub true_for: i64,
+}
+
+impl Reading {
+    /// The numbers of this condition.
+    pub fn of(input: &Input) -> Self {
+        let (value, age) = match input.seen {
+            Seen::Value { value, age, .. } => (value, age),
+            Seen::Status(_) | Seen::Unknown(_) => (0.0, 0),
+        };
+        Self {
+            value,
+            age,
+            true_for: input.true_for.unwrap_or(0),
+        }
+    }
+
+    /// The condition with these numbers in the place of its own.
+    pub fn put_into(self, input: &Input) -> Input {
+        let seen = match &input.seen {
+            Seen::Value { origin, .. } => Seen::Value {
+                value: self.value,
+                age: self.age,
+                origin: origin.clone(),
+            },
+            other => other.clone(),
+        };
+        Input {
+            test: input.test.clone(),
+            seen,
+            true_for: input.true_for.map(|_| self.true_for),
+            needed: input.needed,
+            verdict: input.verdict,
         }
     }
 }
@@ -474,6 +532,13 @@ mod tests {
         assert_eq!(packed.parcels[0].nodes(), "a\nb\nc");
         let packed = Packed::of(&alerts);
         assert_eq!(unpacked(&packed), alerts);
+    }
+
+    #[test]
+    fn names_are_what_stands_between_line_breaks() {
+        for text in ["", "a", "a\nb", "\n", "a\n\nb\n", "节点\nb"] {
+            assert!(names(text).eq(text.split('\n')), "{text:?}");
+        }
     }
 
     #[test]

@@ -15,8 +15,9 @@ use ureq::http::{HeaderMap, Response};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::transport::DefaultConnector;
 
+use crate::json;
 use crate::message::Outcome;
-use crate::replicas::{self, Only};
+use crate::replicas::{self, Names, Only};
 use crate::send::When;
 use crate::text::one_line;
 
@@ -39,15 +40,15 @@ pub(crate) struct Request {
 
 impl Request {
     /// A request whose body is serialised here and nowhere else, so that a signature is over the bytes that are sent.
-    pub(crate) fn json(url: &str, body: &impl Serialize) -> Self {
-        Self::json_of(url, body, 0)
+    pub(crate) fn json(url: &str, document: &impl Serialize) -> Self {
+        let mut body = Vec::new();
+        json::put(&mut body, document);
+        Self::of(url, body)
     }
 
-    /// The same of a body that becomes about so long.
-    pub(crate) fn json_of(url: &str, document: &impl Serialize, room: usize) -> Self {
+    /// The same with a body that was written already.
+    pub(crate) fn of(url: &str, body: Vec<u8>) -> Self {
         let (url, authorization) = without_login(url);
-        let mut body = Vec::with_capacity(room);
-        serde_json::to_writer(&mut body, document).expect("texts, numbers and lists are JSON");
         let content_type = "application/json; charset=utf-8".to_owned();
         let mut headers = vec![("content-type".to_owned(), content_type)];
         headers.extend(authorization.map(|value| ("authorization".to_owned(), value)));
@@ -233,7 +234,7 @@ fn read(response: Response<ureq::Body>, now: Time) -> Answer {
 }
 
 fn agent(roots: RootCerts) -> Agent {
-    Agent::config_builder()
+    let config = Agent::config_builder()
         .user_agent(USER_AGENT)
         // Each is made and cleared for every connection: enough for what receivers answer, and for few writes.
         .input_buffer_size(16 * 1024)
@@ -244,8 +245,8 @@ fn agent(roots: RootCerts) -> Agent {
         // A proxy in the environment is not for addresses inside the cluster, and not ours to find.
         .proxy(None)
         .tls_config(TlsConfig::builder().root_certs(roots).build())
-        .build()
-        .new_agent()
+        .build();
+    Agent::with_parts(config, DefaultConnector::default(), Names)
 }
 
 /// The certificates of a PEM file.

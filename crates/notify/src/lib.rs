@@ -15,6 +15,7 @@ mod email;
 #[cfg(test)]
 mod golden;
 mod http;
+mod json;
 pub mod message;
 mod preview;
 mod receiver;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use ng_engine::history::Guard;
+use ng_engine::parcel::Reading;
 use ng_engine::plan::{ActionNote, AlertKind, Input, Notice};
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
-use serde::{Serialize, Serializer};
 
 /// What is told of the nodes of one rule: words made from a template, and the facts they were made from.
 ///
@@ -69,23 +69,37 @@ pub struct NodeFacts {
     /// Known metrics by name.
     pub metrics: Metrics,
     /// The conditions as they were seen.
-    pub conditions: Vec<Input>,
+    pub conditions: Conditions,
     /// What was done; most nodes of a message have it in common.
     pub actions: Arc<[ActionNote]>,
     /// The largest pods, largest memory first; empty where no template asked for them.
     pub top_pods: Vec<TopPod>,
     /// The words that came with the alert, where no rule stands behind it.
-    pub notice: Option<Notice>,
+    pub notice: Option<Arc<Notice>>,
 }
 
 /// Known metrics in the order of their names, which most nodes of a message have in common.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Metrics(Vec<(Arc<str>, f64)>);
+pub struct Metrics {
+    names: Arc<[String]>,
+    values: Vec<f64>,
+}
 
 impl Metrics {
+    /// The values of metrics whose names are in order.
+    pub fn of(names: &Arc<[String]>, values: impl IntoIterator<Item = f64>) -> Self {
+        let mut known = Vec::with_capacity(names.len());
+        known.extend(values);
+        Self {
+            names: Arc::clone(names),
+            values: known,
+        }
+    }
+
     /// Names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
-        self.0.iter().map(|(name, value)| (&**name, *value))
+        let names = self.names.iter().map(String::as_str);
+        names.zip(self.values.iter().copied())
     }
 
     /// The value of a metric.
@@ -93,19 +107,52 @@ impl Metrics {
         let found = self.iter().find(|(other, _)| *other == name);
         found.map(|(_, value)| value)
     }
-}
 
-impl FromIterator<(Arc<str>, f64)> for Metrics {
-    fn from_iter<I: IntoIterator<Item = (Arc<str>, f64)>>(metrics: I) -> Self {
-        let mut metrics: Vec<_> = metrics.into_iter().collect();
-        metrics.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Self(metrics)
+    /// Whether both have their names in common, and not only alike.
+    pub(crate) fn share_names(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.names, &other.names)
     }
 }
 
-impl Serialize for Metrics {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter())
+/// The conditions of a node, which most nodes of a message have in common but for the numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Conditions {
+    heads: Arc<[Input]>,
+    readings: Vec<Reading>,
+}
+
+impl Conditions {
+    /// Conditions with numbers in the place of their own.
+    pub fn of(heads: &Arc<[Input]>, readings: impl IntoIterator<Item = Reading>) -> Self {
+        let mut known = Vec::with_capacity(heads.len());
+        known.extend(readings);
+        Self {
+            heads: Arc::clone(heads),
+            readings: known,
+        }
+    }
+
+    /// Each with its numbers, which are the ones that count.
+    pub fn iter(&self) -> impl Iterator<Item = (&Input, Reading)> {
+        self.heads.iter().zip(self.readings.iter().copied())
+    }
+
+    /// Each by itself.
+    pub fn inputs(&self) -> impl Iterator<Item = Input> {
+        self.iter().map(|(head, reading)| reading.put_into(head))
+    }
+
+    /// Whether both have all but their numbers in common, and not only alike.
+    pub(crate) fn share_heads(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.heads, &other.heads)
+    }
+}
+
+impl FromIterator<Input> for Conditions {
+    fn from_iter<I: IntoIterator<Item = Input>>(inputs: I) -> Self {
+        let heads: Arc<[Input]> = inputs.into_iter().collect();
+        let readings = heads.iter().map(Reading::of).collect();
+        Self { heads, readings }
     }
 }
 

@@ -33,6 +33,40 @@ impl Resolver for Only {
     }
 }
 
+/// Looks up names, and takes addresses for what they are: a lookup that has to end in time costs a thread.
+#[derive(Debug)]
+pub(crate) struct Names;
+
+impl Resolver for Names {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        match literal(uri) {
+            Some(address) => Only(address).resolve(uri, config, timeout),
+            None => DefaultResolver::default().resolve(uri, config, timeout),
+        }
+    }
+}
+
+/// The address, if the host is one and no name.
+fn literal(uri: &Uri) -> Option<SocketAddr> {
+    let host = uri.host()?;
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    let usual = match uri.scheme_str()? {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    let port = uri.port_u16().unwrap_or(usual);
+    Some(SocketAddr::new(host.parse().ok()?, port))
+}
+
 /// The addresses behind the host of `url` if it stands for several servers; none if it stands for one, or cannot be
 /// looked up, which the request will find out again.
 pub(crate) fn of(url: &str, config: &Config, when: &When) -> Vec<SocketAddr> {
@@ -46,7 +80,7 @@ pub(crate) fn of(url: &str, config: &Config, when: &When) -> Vec<SocketAddr> {
         per_read: None,
         per_write: None,
     };
-    let found = DefaultResolver::default().resolve(&uri, config, timeout);
+    let found = Names.resolve(&uri, config, timeout);
     found.map_or_else(|_| Vec::new(), |addresses| several(&addresses))
 }
 
@@ -122,6 +156,21 @@ mod tests {
 
     fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn an_address_is_not_looked_up() {
+        for (url, expected) in [
+            ("http://127.0.0.1:9093/hook", Some("127.0.0.1:9093")),
+            ("http://10.0.0.1/", Some("10.0.0.1:80")),
+            ("https://[fd00::1]/x", Some("[fd00::1]:443")),
+            ("https://[::1]:8443", Some("[::1]:8443")),
+            ("http://receiver.example.com:80/", None),
+            ("http://10.0.0/", None),
+        ] {
+            let found = literal(&url.parse().unwrap());
+            assert_eq!(found, expected.map(|text| text.parse().unwrap()), "{url}");
+        }
     }
 
     #[test]

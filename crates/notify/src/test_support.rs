@@ -5,7 +5,7 @@ use ng_engine::plan::{ActionNote, AlertKind, Input, Seen, Verdict};
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 
-use crate::message::{Message, Metrics, NodeFacts, TopPod};
+use crate::message::{Conditions, Message, Metrics, NodeFacts, TopPod};
 
 /// 2026-01-02T03:04:05.678Z, and no whole second.
 pub(crate) const AT: Time = Time::from_millis(1_767_323_045_678);
@@ -18,8 +18,8 @@ pub(crate) fn node(name: &str) -> NodeFacts {
         since: Time::from_millis(AT.millis() - 240_678),
         repeats: 0,
         guard: None,
-        metrics: Metrics::from_iter([("cpuLoadRatio".into(), 1.75)]),
-        conditions: vec![Input {
+        metrics: Metrics::of(&["cpuLoadRatio".to_owned()].into(), [1.75]),
+        conditions: Conditions::from_iter([Input {
             test: "cpuLoadRatio > 1.5".to_owned(),
             seen: Seen::Value {
                 value: 1.75,
@@ -29,7 +29,7 @@ pub(crate) fn node(name: &str) -> NodeFacts {
             true_for: Some(300_000),
             needed: 180_000,
             verdict: Verdict::Holds,
-        }],
+        }]),
         actions: [ActionNote {
             kind: "taint".to_owned(),
             description: "taint nodeguardian.io/high-load=true:NoSchedule".to_owned(),
@@ -83,20 +83,23 @@ pub(crate) fn repeat() -> Message {
         limit: 2,
         counted: 2,
     });
-    first.conditions.push(Input {
-        test: "Ready is False".to_owned(),
-        seen: Seen::Status("True".to_owned()),
-        true_for: None,
-        needed: 0,
-        verdict: Verdict::Clear,
-    });
-    first.conditions.push(Input {
-        test: "diskUtilizationPercent > 90".to_owned(),
-        seen: Seen::Unknown("stale".to_owned()),
-        true_for: None,
-        needed: 60_000,
-        verdict: Verdict::Unknown,
-    });
+    let others = [
+        Input {
+            test: "Ready is False".to_owned(),
+            seen: Seen::Status("True".to_owned()),
+            true_for: None,
+            needed: 0,
+            verdict: Verdict::Clear,
+        },
+        Input {
+            test: "diskUtilizationPercent > 90".to_owned(),
+            seen: Seen::Unknown("stale".to_owned()),
+            true_for: None,
+            needed: 60_000,
+            verdict: Verdict::Unknown,
+        },
+    ];
+    first.conditions = first.conditions.inputs().chain(others).collect();
     first.top_pods = vec![TopPod {
         name: "web-0".to_owned(),
         namespace: "shop".to_owned(),

@@ -23,7 +23,7 @@ mod upkeep;
 use ng_engine::parcel::Parcel;
 use ng_engine::plan::Alert;
 use ng_engine::time::Time;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use ranges::Range;
 
@@ -152,25 +152,41 @@ pub struct OutboxCounts {
 }
 
 pub(crate) fn counts(connection: &Connection, place: &Place) -> Result<OutboxCounts, StateError> {
+    let attempt = || StateError::database("count the outbox", place);
+    let mut statement = connection
+        .prepare(
+            "SELECT state, sum(last - first + 1), min(first) FROM delivery \
+             WHERE state NOT IN ('done', 'skipped') GROUP BY state",
+        )
+        .map_err(attempt())?;
+    let mut rows = statement.query([]).map_err(attempt())?;
+    let mut counts = OutboxCounts::default();
+    while let Some(row) = rows.next().map_err(attempt())? {
+        let word = row.get_ref(0).map_err(attempt())?;
+        let count = row.get::<_, i64>(1).map_err(attempt())?.unsigned_abs();
+        match DeliveryState::from_word(word.as_str().unwrap_or_default()) {
+            Some(DeliveryState::Pending) => {
+                let first = row.get(2).map_err(attempt())?;
+                counts.pending = count;
+                counts.oldest_pending = queued(connection, first).map_err(attempt())?;
+            }
+            Some(DeliveryState::Held) => counts.held = count,
+            Some(DeliveryState::Dead) => counts.dead = count,
+            Some(DeliveryState::Done | DeliveryState::Skipped) | None => {}
+        }
+    }
+    Ok(counts)
+}
+
+/// When an alert was queued.
+fn queued(connection: &Connection, alert: i64) -> rusqlite::Result<Option<Time>> {
     connection
         .query_row(
-            "SELECT coalesce(sum(last - first + 1) FILTER (WHERE state = 'pending'), 0), \
-                    coalesce(sum(last - first + 1) FILTER (WHERE state = 'held'), 0), \
-                    coalesce(sum(last - first + 1) FILTER (WHERE state = 'dead'), 0), \
-                    (SELECT queued FROM parcel WHERE first <= (SELECT min(first) FROM delivery \
-                     WHERE state = 'pending' AND state NOT IN ('done', 'skipped')) ORDER BY first DESC LIMIT 1) \
-             FROM delivery WHERE state NOT IN ('done', 'skipped')",
-            [],
-            |row| {
-                Ok(OutboxCounts {
-                    pending: row.get::<_, i64>(0)?.unsigned_abs(),
-                    held: row.get::<_, i64>(1)?.unsigned_abs(),
-                    dead: row.get::<_, i64>(2)?.unsigned_abs(),
-                    oldest_pending: row.get::<_, Option<i64>>(3)?.map(Time::from_millis),
-                })
-            },
+            "SELECT queued FROM parcel WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
+            [alert],
+            |row| row.get(0).map(Time::from_millis),
         )
-        .map_err(StateError::database("count the outbox", place))
+        .optional()
 }
 
 /// Alerts in the order of their ids.

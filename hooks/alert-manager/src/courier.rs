@@ -1,4 +1,5 @@
-//! Makes a message of a batch and sends it: one thread for each receiver, so that a slow one delays only itself.
+//! Makes a message of a batch and sends it: one thread for each of several receivers, so that a slow one delays only
+//! itself.
 //!
 //! The threads are never waited for. They end with the process, and what they were at is told as an attempt that
 //! failed: everything a run does ends with the run.
@@ -6,11 +7,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver as Inbox, Sender, channel};
+use std::sync::mpsc::{Receiver as Inbox, SendError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use ng_config::Config;
+use ng_config::{ChannelKind, Config};
 use ng_engine::parcel::Parcel;
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
@@ -90,24 +91,64 @@ pub struct Shared {
     pub templates: Templates,
 }
 
-/// Starts the thread of a receiver; what it is to send goes into the sender that is returned.
-pub fn start(
-    receiver: Arc<Receiver>,
-    shared: Arc<Shared>,
-    events: Sender<Event>,
-) -> std::io::Result<Sender<Job>> {
-    let (jobs, inbox) = channel();
-    std::thread::Builder::new()
-        .name(receiver.channel().to_string())
-        .spawn(move || work(&receiver, &shared, &inbox, &events))?;
-    Ok(jobs)
+/// What sends the messages of one receiver.
+#[derive(Debug)]
+pub struct Desk {
+    /// The receiver.
+    pub receiver: Arc<Receiver>,
+    /// What all have in common.
+    pub shared: Arc<Shared>,
+    /// Where it tells how it went.
+    pub events: Sender<Event>,
 }
 
-fn work(receiver: &Receiver, shared: &Shared, inbox: &Inbox<Job>, events: &Sender<Event>) {
+impl Desk {
+    /// Whether each of its attempts is over at the deadline, whatever the receiver does. Mail servers are waited for
+    /// step by step.
+    pub fn keeps_to_deadlines(&self) -> bool {
+        self.receiver.channel() != ChannelKind::Email
+    }
+
+    /// `Err`: nobody listens any more, since the run is over.
+    fn work(&self, job: Job) -> Result<(), SendError<Event>> {
+        let ended = attempt(&self.receiver, &self.shared, job, &self.events);
+        self.events.send(Event::Ended(ended))
+    }
+}
+
+/// Where messages are sent.
+#[derive(Debug)]
+pub enum Worker {
+    /// In a thread of their own.
+    Thread(Sender<Job>),
+    /// Where they are handed over: with one receiver, nobody else is kept waiting.
+    Here(Desk),
+}
+
+impl Worker {
+    /// Starts a thread.
+    pub fn start(desk: Desk) -> std::io::Result<Self> {
+        let (jobs, inbox) = channel();
+        std::thread::Builder::new()
+            .name(desk.receiver.channel().to_string())
+            .spawn(move || serve(&desk, &inbox))?;
+        Ok(Self::Thread(jobs))
+    }
+
+    /// Has a message sent; how it went is told by an event.
+    pub fn send(&self, job: Job) {
+        match self {
+            // Without its thread the message is overdue in the end.
+            Self::Thread(jobs) => drop(jobs.send(job)),
+            // The one who listens is the one who calls.
+            Self::Here(desk) => drop(desk.work(job)),
+        }
+    }
+}
+
+fn serve(desk: &Desk, inbox: &Inbox<Job>) {
     while let Ok(job) = inbox.recv() {
-        let ended = attempt(receiver, shared, job, events);
-        // Nobody listens any more: the run is over.
-        if events.send(Event::Ended(ended)).is_err() {
+        if desk.work(job).is_err() {
             return;
         }
     }

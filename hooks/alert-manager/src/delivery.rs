@@ -97,17 +97,13 @@ impl Desk<'_> {
     }
 }
 
-/// Delivers what is due. `share` is only called when there is something to send.
+/// Delivers what is due; to be called where [`Store::has_work`]. `share` is only called when there is something to send.
 pub fn deliver(
     store: &mut Store,
     desk: &Desk<'_>,
     chance: &mut Chance,
     share: impl FnOnce(&mut Store) -> anyhow::Result<Shared>,
 ) -> anyhow::Result<()> {
-    let now = desk.clock.now();
-    if !store.has_work(now)? {
-        return Ok(());
-    }
     let claimant = store.claimant(chance.number())?;
     let mut transaction = store.begin()?;
     let news = admit(&mut transaction, desk)?;

@@ -1,14 +1,14 @@
 //! Delivers the alerts of the outbox.
 //!
 //! ```text
-//! tick ─▶ delivery: admit ─▶ plan, claim ─▶ courier: compose, send (a thread a receiver) ─▶ settle
+//! tick ─▶ delivery: admit ─▶ plan, claim ─▶ courier: compose, send (each receiver by itself) ─▶ settle
 //! templates ─▶ remembered in the state, told in their status
 //! ```
 //!
 //! What goes out when is decided in `ng-delivery`, what it says in `ng-notify`; this puts them together.
 //!
 //! - `bindings`: what the hook listens to; `templates`: the `AlertTemplate`s
-//! - [`delivery`]: one run; [`courier`]: the threads that send; `words`: what is added to a message
+//! - [`delivery`]: one run; [`courier`]: what sends to a receiver; `words`: what is added to a message
 //! - `cli`: arguments; `outbox`: the command of that name; [`commands`]: the other commands; [`pods`]: the largest pods
 
 mod bindings;
@@ -78,8 +78,13 @@ fn handle(run: &Run) -> anyhow::Result<Report> {
         let mut store = open(run)?;
         let now = Time::from(run.now);
         // A run with nothing to send does not even read the configuration.
-        if store.has_work(now)? || delivery::is_clearing_overdue(&store, now)? {
-            deliver(run, &mut store, &mut report)?;
+        let work = if store.has_work(now)? {
+            Some(Work::Deliver)
+        } else {
+            delivery::is_clearing_overdue(&store, now)?.then_some(Work::ClearUp)
+        };
+        if let Some(work) = work {
+            serve(run, work, &mut store, &mut report)?;
         }
         report.metrics.push(gauges::outbox(&store, now)?);
     }
@@ -99,7 +104,16 @@ fn open(run: &Run) -> anyhow::Result<Store> {
     Ok(opened.store)
 }
 
-fn deliver(run: &Run, store: &mut Store, report: &mut Report) -> anyhow::Result<()> {
+/// What there is to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// Alerts are due; then the outbox may be cleared up, too.
+    Deliver,
+    /// Nothing but clearing up.
+    ClearUp,
+}
+
+fn serve(run: &Run, work: Work, store: &mut Store, report: &mut Report) -> anyhow::Result<()> {
     let loaded = load_config(&run.env);
     apply_log_settings(&run.log, &loaded.config.log);
     say_what_is_used(&run.log, &loaded);
@@ -122,9 +136,20 @@ fn deliver(run: &Run, store: &mut Store, report: &mut Report) -> anyhow::Result<
         deadline: run.deadline.min(started + SENDING),
         step: &|_| {},
     };
-    let share = |store: &mut Store| share(run, &config, store, report);
-    delivery::deliver(store, &desk, &mut Chance::from_process(), share)?;
+    if work == Work::Deliver {
+        keep_freed_memory();
+        let share = |store: &mut Store| share(run, &config, store, report);
+        delivery::deliver(store, &desk, &mut Chance::from_process(), share)?;
+    }
     delivery::clear_up(store, &desk)
+}
+
+/// Lets the allocator keep what is freed for what comes next, instead of giving it back and asking for it again: a run
+/// is short, and getting a page costs more than filling it. glibc keeps pieces up to the size of the largest that it
+/// once gave back; this one is never written, so that no memory stands behind it.
+fn keep_freed_memory() {
+    const LARGEST: usize = 4 << 20;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGEST)));
 }
 
 /// What the threads share. The templates come with the contexts; without them, those last seen do.

@@ -60,10 +60,11 @@ pub(crate) fn take_over(
     store: &mut Store,
     desk: &Desk<'_>,
 ) -> anyhow::Result<Vec<PatchOperation>> {
+    let stored = store.templates()?;
     let mut templates = if snapshot.complete {
         BTreeMap::new()
     } else {
-        store.templates()?
+        stored.clone()
     };
     for name in &snapshot.gone {
         templates.remove(name);
@@ -78,8 +79,9 @@ pub(crate) fn take_over(
             patches.push(patch);
         }
     }
-    let mut transaction = store.begin()?;
-    if transaction.set_templates(&templates)? {
+    if templates != stored {
+        let mut transaction = store.begin()?;
+        transaction.set_templates(&templates)?;
         transaction.commit()?;
     }
     Ok(patches)

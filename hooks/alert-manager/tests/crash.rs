@@ -60,6 +60,9 @@ fn worker() {
     let mut store = Store::open(Path::new("state"), time(now))
         .expect("a state")
         .store;
+    if !store.has_work(time(now)).expect("a look") {
+        return;
+    }
     let share = |_: &mut Store| {
         Ok(Shared {
             config: Arc::clone(&config),

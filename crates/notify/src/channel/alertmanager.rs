@@ -126,8 +126,8 @@ impl<'a> Alert<'a> {
 
 impl<'a> Annotations<'a> {
     fn of(message: &'a Message, node: Option<&'a NodeFacts>, texts: &'a Texts) -> Self {
-        let conditions = node.map_or(&[][..], |node| &node.conditions);
-        let seen: Vec<&str> = conditions.iter().map(|input| input.test.as_str()).collect();
+        let conditions = node.into_iter().flat_map(|node| node.conditions.iter());
+        let seen: Vec<&str> = conditions.map(|(input, _)| input.test.as_str()).collect();
         let repeats = node.map_or(0, |node| node.repeats);
         let guard = node.and_then(|node| node.guard.as_ref());
         Self {

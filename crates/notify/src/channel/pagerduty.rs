@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use ng_engine::plan::AlertKind;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use crate::channel::webhook::{Node, Times};
+use crate::channel::webhook;
 use crate::http::{Answer, Request};
 use crate::message::{Message, NodeFacts, Outcome};
 use crate::receiver::Integration;
@@ -131,7 +132,7 @@ impl<'a> Payload<'a> {
                 since: node.map_or(message.since, |node| node.since).to_string(),
                 dry_run: message.dry_run,
                 test: message.test.then_some(TEST_NOTICE),
-                node: node.map(|node| Node::of(node, &mut Times::default())),
+                node: node.map(webhook::facts),
             },
         }
     }
@@ -149,7 +150,7 @@ struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     test: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    node: Option<Node<'a>>,
+    node: Option<Box<RawValue>>,
 }
 
 /// The status decides.

@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use ng_engine::history::Guard;
-use ng_engine::plan::{ActionNote, Seen, Verdict};
+use ng_engine::parcel::Reading;
+use ng_engine::plan::{Input, Seen, Verdict};
 use ng_engine::time::Time;
-use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::http::Request;
-use crate::message::{Message, Metrics, NodeFacts};
+use crate::json::{self, Object};
+use crate::message::{Message, NodeFacts, TopPod};
 use crate::receiver::Webhook;
 use crate::sign;
 use crate::words::{kind, marked};
@@ -24,7 +26,7 @@ const GITHUB_SIGNATURE: &str = "x-hub-signature-256";
 /// A secret that is a key of Standard Webhooks (`whsec_` and base64) signs in that form, any other in GitHub's.
 /// `webhook-id` stays the same when the message is sent again.
 pub(crate) fn request(webhook: &Webhook, message: &Message, now: Time) -> Request {
-    let mut request = Request::json_of(webhook.url.expose(), &Body::of(message), room(message));
+    let mut request = Request::of(webhook.url.expose(), body(message));
     for (name, value) in &webhook.headers {
         request.set(name.as_str(), value.expose());
     }
@@ -50,201 +52,237 @@ fn room(message: &Message) -> usize {
     message.body.len() + OF_NODE * (2 + message.nodes.len())
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Body<'a> {
-    title: String,
-    summary: String,
-    description: &'a str,
-    severity: &'static str,
-    rule_name: &'a str,
-    rule_description: &'a str,
-    triggered_nodes: Vec<&'a str>,
-    #[serde(serialize_with = "shown")]
-    timestamp: Time,
-    r#type: &'static str,
-    fingerprint: &'a str,
-    group_key: &'a str,
-    cluster_name: &'a str,
-    dry_run: bool,
-    test: bool,
-    #[serde(serialize_with = "shown")]
-    since: Time,
-    total: usize,
-    nodes: Nodes<'a>,
+/// Written field by field and node by node: a thousand nodes are half a megabyte, most of which they have in common.
+fn body(message: &Message) -> Vec<u8> {
+    let mut out = Vec::with_capacity(room(message));
+    let mut body = Object::begin(&mut out);
+    body.text("title", &marked(message, &message.title));
+    body.text("summary", &marked(message, &message.summary));
+    body.text("description", &message.body);
+    body.text("severity", message.severity.word());
+    body.text("ruleName", &message.rule);
+    body.text("ruleDescription", &message.rule_description);
+    json::list(body.field("triggeredNodes"), &message.nodes, |out, node| {
+        json::text(out, &node.name);
+    });
+    body.text("timestamp", &message.at.to_string());
+    body.text("type", kind(message.kind));
+    body.text("fingerprint", &message.fingerprint);
+    body.text("groupKey", &message.group);
+    body.text(
+        "clusterName",
+        message.cluster.as_deref().unwrap_or_default(),
+    );
+    body.value("dryRun", &message.dry_run);
+    body.value("test", &message.test);
+    body.text("since", &message.since.to_string());
+    body.value("total", &message.total);
+    let mut common = Common::default();
+    json::list(body.field("nodes"), &message.nodes, |out, node| {
+        common.write(out, node);
+    });
+    body.end();
+    out
 }
 
-impl<'a> Body<'a> {
-    fn of(message: &'a Message) -> Self {
-        Self {
-            title: marked(message, &message.title),
-            summary: marked(message, &message.summary),
-            description: &message.body,
-            severity: message.severity.word(),
-            rule_name: &message.rule,
-            rule_description: &message.rule_description,
-            triggered_nodes: message
-                .nodes
-                .iter()
-                .map(|node| node.name.as_str())
-                .collect(),
-            timestamp: message.at,
-            r#type: kind(message.kind),
-            fingerprint: &message.fingerprint,
-            group_key: &message.group,
-            cluster_name: message.cluster.as_deref().unwrap_or_default(),
-            dry_run: message.dry_run,
-            test: message.test,
-            since: message.since,
-            total: message.total,
-            nodes: Nodes(&message.nodes),
+/// A node's facts by themselves, as `PagerDuty` gets them as details.
+pub(super) fn facts(node: &NodeFacts) -> Box<RawValue> {
+    let mut out = Vec::new();
+    Common::default().write(&mut out, node);
+    let text = String::from_utf8(out).expect("written of texts");
+    RawValue::from_string(text).expect("what is written is JSON")
+}
+
+/// What a node has in common with the one before, already in its form.
+#[derive(Default)]
+struct Common<'m> {
+    with: Option<&'m NodeFacts>,
+    /// From the fingerprint to the number of repeats.
+    since: Vec<u8>,
+    /// The names of the metrics, from the second on with a comma.
+    metrics: Vec<Vec<u8>>,
+    conditions: Vec<Shape>,
+    /// From the conditions to the pods.
+    actions: Vec<u8>,
+}
+
+impl<'m> Common<'m> {
+    fn write(&mut self, out: &mut Vec<u8>, node: &'m NodeFacts) {
+        self.update(node);
+        out.extend_from_slice(b"{\"name\":");
+        json::text(out, &node.name);
+        out.extend_from_slice(b",\"fingerprint\":");
+        json::text(out, &node.fingerprint);
+        out.extend_from_slice(&self.since);
+        json::put(out, &node.repeats);
+        match &node.guard {
+            None => out.extend_from_slice(b",\"guard\":null,\"metrics\":{"),
+            Some(guard) => {
+                write_guard(Object::go_on(out).field("guard"), guard);
+                out.extend_from_slice(b",\"metrics\":{");
+            }
+        }
+        for (name, (_, value)) in self.metrics.iter().zip(node.metrics.iter()) {
+            out.extend_from_slice(name);
+            json::put(out, &value);
+        }
+        out.extend_from_slice(b"},\"conditions\":[");
+        for (shape, (_, reading)) in self.conditions.iter().zip(node.conditions.iter()) {
+            shape.write(out, reading);
+        }
+        out.extend_from_slice(&self.actions);
+        json::list(out, &node.top_pods, write_pod);
+        // Of an alert without a rule.
+        if let Some(notice) = &node.notice {
+            Object::go_on(out).text("key", &notice.key);
+        }
+        out.push(b'}');
+    }
+
+    fn update(&mut self, node: &'m NodeFacts) {
+        let with = self.with.replace(node);
+        if with.is_none_or(|with| with.since != node.since) {
+            self.since.clear();
+            let mut facts = Object::go_on(&mut self.since);
+            facts.text("since", &node.since.to_string());
+            facts.field("repeats");
+        }
+        if with.is_none_or(|with| !with.metrics.share_names(&node.metrics)) {
+            let names = node.metrics.iter().map(|(name, _)| name);
+            self.metrics = names.zip(0..).map(metric_name).collect();
+        }
+        if with.is_none_or(|with| !with.conditions.share_heads(&node.conditions)) {
+            let heads = node.conditions.iter().map(|(head, _)| head);
+            self.conditions = heads.zip(0..).map(Shape::of).collect();
+        }
+        if with.is_none_or(|with| !Arc::ptr_eq(&with.actions, &node.actions)) {
+            self.actions.clear();
+            self.actions.push(b']');
+            let mut facts = Object::go_on(&mut self.actions);
+            facts.value("actions", &node.actions[..]);
+            facts.field("topPods");
         }
     }
 }
 
-/// Nodes that are put into form one after another: a thousand at once are half a megabyte.
-struct Nodes<'a>(&'a [NodeFacts]);
-
-impl Serialize for Nodes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut times = Times::default();
-        serializer.collect_seq(self.0.iter().map(|node| Node::of(node, &mut times)))
-    }
+/// What stands before the first of a list, and before each of the others.
+const fn before(place: usize) -> &'static [u8] {
+    if place == 0 { b"" } else { b"," }
 }
 
-/// A node's facts; also what `PagerDuty` gets as details.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Node<'a> {
-    name: &'a str,
-    fingerprint: &'a str,
-    #[serde(serialize_with = "text")]
-    since: Arc<str>,
-    repeats: u32,
-    guard: Option<Held>,
-    metrics: &'a Metrics,
-    conditions: Vec<Condition<'a>>,
-    actions: &'a [ActionNote],
-    top_pods: Vec<Pod<'a>>,
-    /// The key of an alert without a rule.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<&'a str>,
+fn metric_name((name, place): (&str, usize)) -> Vec<u8> {
+    let mut out = before(place).to_vec();
+    json::text(&mut out, name);
+    out.push(b':');
+    out
 }
 
-impl<'a> Node<'a> {
-    pub(super) fn of(node: &'a NodeFacts, times: &mut Times) -> Self {
-        Self {
-            name: &node.name,
-            fingerprint: &node.fingerprint,
-            since: times.shown(node.since),
-            repeats: node.repeats,
-            guard: node.guard.as_ref().map(Held::of),
-            metrics: &node.metrics,
-            conditions: node.conditions.iter().map(Condition::of).collect(),
-            actions: &node.actions,
-            top_pods: node
-                .top_pods
-                .iter()
-                .map(|pod| Pod {
-                    name: &pod.name,
-                    namespace: &pod.namespace,
-                    cpu: pod.cpu,
-                    memory: pod.memory,
-                })
-                .collect(),
-            key: node.notice.as_ref().map(|notice| notice.key.as_str()),
+/// A condition without its numbers: the text up to the value, from there to how long it has been true, and the rest.
+struct Shape {
+    start: Vec<u8>,
+    has_value: bool,
+    middle: Vec<u8>,
+    has_time: bool,
+    end: Vec<u8>,
+}
+
+impl Shape {
+    /// Exactly one of `value`, `status` and `unknown` is there.
+    fn of((input, place): (&Input, usize)) -> Self {
+        let mut start = before(place).to_vec();
+        let mut condition = Object::begin(&mut start);
+        condition.text("test", &input.test);
+        match &input.seen {
+            Seen::Value { .. } => {
+                condition.field("value");
+            }
+            Seen::Status(status) => condition.text("status", status),
+            Seen::Unknown(reason) => condition.text("unknown", reason),
         }
+        let verdict = match input.verdict {
+            Verdict::Holds => "holds",
+            Verdict::Pending => "pending",
+            Verdict::Clear => "clear",
+            Verdict::Unknown => "unknown",
+        };
+        let mut middle = Vec::new();
+        let mut condition = Object::go_on(&mut middle);
+        condition.text("verdict", verdict);
+        if input.true_for.is_some() {
+            condition.field("trueForSeconds");
+        }
+        let mut end = Vec::new();
+        let mut condition = Object::go_on(&mut end);
+        condition.value("neededSeconds", &(input.needed / 1000));
+        condition.end();
+        Self {
+            start,
+            has_value: matches!(input.seen, Seen::Value { .. }),
+            middle,
+            has_time: input.true_for.is_some(),
+            end,
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>, reading: Reading) {
+        out.extend_from_slice(&self.start);
+        if self.has_value {
+            json::put(out, &reading.value);
+        }
+        out.extend_from_slice(&self.middle);
+        if self.has_time {
+            json::put(out, &(reading.true_for / 1000));
+        }
+        out.extend_from_slice(&self.end);
     }
 }
 
 /// What holds disruptive actions back.
-#[derive(Serialize)]
-struct Held {
-    name: &'static str,
-    reason: String,
+fn write_guard(out: &mut Vec<u8>, guard: &Guard) {
+    let mut held = Object::begin(out);
+    held.text("name", guard.word());
+    held.text("reason", &guard.to_string());
+    held.end();
 }
 
-impl Held {
-    fn of(guard: &Guard) -> Self {
-        Self {
-            name: guard.word(),
-            reason: guard.to_string(),
+fn write_pod(out: &mut Vec<u8>, top: &TopPod) {
+    let mut pod = Object::begin(out);
+    pod.text("name", &top.name);
+    pod.text("namespace", &top.namespace);
+    pod.value("cpu", &top.cpu);
+    pod.value("memory", &top.memory);
+    pod.end();
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::message::Metrics;
+    use crate::test_support::{AT, repeat};
+
+    #[test]
+    fn every_node_is_written_as_it_is_alone_whatever_comes_before_it() {
+        let mut message = repeat();
+        let mut nodes = message.nodes.clone();
+        nodes[1].since = AT;
+        nodes[2].actions = [].into();
+        nodes[2].metrics = Metrics::default();
+        // Each before and after itself and each of the others.
+        message.nodes = [0, 0, 1, 1, 2, 2, 0, 2, 1, 0]
+            .map(|place: usize| nodes[place].clone())
+            .into();
+        let body = body(&message);
+        let whole: Value = serde_json::from_slice(&body).unwrap();
+        for (written, node) in whole["nodes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip(&message.nodes)
+        {
+            let alone: Value = serde_json::from_str(facts(node).get()).unwrap();
+            assert_eq!(*written, alone);
         }
     }
-}
-
-/// A condition as it was seen: exactly one of `value`, `status` and `unknown` is there.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Condition<'a> {
-    test: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'a str>,
-    /// Why nothing was known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unknown: Option<&'a str>,
-    verdict: &'static str,
-    /// Seconds for which the test has been true.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    true_for_seconds: Option<i64>,
-    /// Seconds for which it has to be.
-    needed_seconds: i64,
-}
-
-impl<'a> Condition<'a> {
-    fn of(input: &'a ng_engine::plan::Input) -> Self {
-        let (value, status, unknown) = match &input.seen {
-            Seen::Value { value, .. } => (Some(*value), None, None),
-            Seen::Status(status) => (None, Some(status.as_str()), None),
-            Seen::Unknown(reason) => (None, None, Some(reason.as_str())),
-        };
-        Self {
-            test: &input.test,
-            value,
-            status,
-            unknown,
-            verdict: match input.verdict {
-                Verdict::Holds => "holds",
-                Verdict::Pending => "pending",
-                Verdict::Clear => "clear",
-                Verdict::Unknown => "unknown",
-            },
-            true_for_seconds: input.true_for.map(|millis| millis / 1000),
-            needed_seconds: input.needed / 1000,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Pod<'a> {
-    name: &'a str,
-    namespace: &'a str,
-    cpu: f64,
-    memory: f64,
-}
-
-/// Times as texts. Nodes that triggered together share one.
-#[derive(Default)]
-pub(super) struct Times {
-    last: Option<(Time, Arc<str>)>,
-}
-
-impl Times {
-    fn shown(&mut self, time: Time) -> Arc<str> {
-        let known = self.last.as_ref().filter(|(known, _)| *known == time);
-        let shown = known.map_or_else(|| time.to_string().into(), |(_, text)| Arc::clone(text));
-        self.last = Some((time, Arc::clone(&shown)));
-        shown
-    }
-}
-
-fn text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(text)
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde calls")]
-fn shown<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(time)
 }

@@ -106,7 +106,8 @@ fn what_happened(facts: &Facts<'_>, language: Language) -> String {
 fn summary(facts: &Facts<'_>, language: Language) -> String {
     let mut text = title(facts, language);
     if let ([only], None) = (facts.nodes.as_slice(), facts.notice()) {
-        let seen: Vec<String> = only.conditions.iter().filter_map(reading).collect();
+        let inputs = only.conditions.inputs();
+        let seen: Vec<String> = inputs.filter_map(|input| reading(&input)).collect();
         if !seen.is_empty() {
             text.push_str(say(language, "; ", "；"));
             text.push_str(&seen.join(say(language, ", ", "，")));
@@ -198,12 +199,12 @@ fn since(facts: &Facts<'_>, language: Language) -> String {
 
 fn one_node(text: &mut String, node: &NodeFacts, language: Language) {
     // Where words came with the alert, they say it better than a status.
-    let said = |input: &&Input| node.notice.is_none() || matches!(input.seen, Seen::Value { .. });
+    let said = |input: &Input| node.notice.is_none() || matches!(input.seen, Seen::Value { .. });
     let conditions: Vec<String> = node
         .conditions
-        .iter()
+        .inputs()
         .filter(said)
-        .map(|input| condition(input, language))
+        .map(|input| condition(&input, language))
         .collect();
     list(text, say(language, "Conditions:", "条件："), &conditions);
     if let Some(notice) = node
@@ -268,7 +269,8 @@ fn readings(node: &NodeFacts) -> String {
     if let Some(notice) = &node.notice {
         return format!("{} ({})", notice.title, notice.key);
     }
-    let seen: Vec<String> = node.conditions.iter().filter_map(reading).collect();
+    let inputs = node.conditions.inputs();
+    let seen: Vec<String> = inputs.filter_map(|input| reading(&input)).collect();
     if seen.is_empty() {
         return node.name.clone();
     }

@@ -144,7 +144,7 @@ fn node(facts: &NodeFacts, language: Language) -> Value {
     json!({
         "name": facts.name,
         "metrics": metrics,
-        "conditions": facts.conditions.iter().map(condition).collect::<Vec<_>>(),
+        "conditions": facts.conditions.inputs().map(|input| condition(&input)).collect::<Vec<_>>(),
         "actions": &facts.actions[..],
         "topPods": facts.top_pods.iter().map(pod).collect::<Vec<_>>(),
         "since": facts.since.to_string(),

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ng_engine::parcel::{Member, Parcel};
-use ng_engine::plan::{ActionNote, AlertKind, Notice};
+use ng_engine::plan::{ActionNote, AlertKind, Input, Notice};
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 use sha2::{Digest as _, Sha256};
 
-use crate::message::{NodeFacts, TopPod};
+use crate::message::{Conditions, Metrics, NodeFacts, TopPod};
 
 /// The facts of one message.
 pub(super) struct Facts<'a> {
@@ -52,16 +52,11 @@ impl<'a> Facts<'a> {
                     since: member.since,
                     repeats: member.repeats,
                     guard: member.guard().cloned(),
-                    metrics: shared
-                        .metrics
-                        .iter()
-                        .cloned()
-                        .zip(member.readings())
-                        .collect(),
-                    conditions: member.conditions(),
+                    metrics: Metrics::of(&shared.metrics, member.readings()),
+                    conditions: Conditions::of(&shared.conditions, member.readings_of_conditions()),
                     actions: Arc::clone(&shared.actions),
                     top_pods: top_pods.get(member.node).cloned().unwrap_or_default(),
-                    notice: parcels[*parcel].head().notice.clone(),
+                    notice: shared.notice.clone(),
                 }
             })
             .collect();
@@ -93,26 +88,26 @@ impl<'a> Facts<'a> {
 impl Facts<'_> {
     /// The words that came with the alerts, where no rule stands behind them: those of the first node.
     pub(super) fn notice(&self) -> Option<&Notice> {
-        self.nodes.first()?.notice.as_ref()
+        self.nodes.first()?.notice.as_deref()
     }
 }
 
 /// What the nodes of a parcel have in common.
 struct Shared {
-    metrics: Vec<Arc<str>>,
+    metrics: Arc<[String]>,
+    conditions: Arc<[Input]>,
     actions: Arc<[ActionNote]>,
+    notice: Option<Arc<Notice>>,
 }
 
 impl Shared {
     fn of(parcel: &Parcel) -> Self {
         let head = parcel.head();
         Self {
-            metrics: head
-                .metrics
-                .keys()
-                .map(|name| name.as_str().into())
-                .collect(),
+            metrics: head.metrics.keys().cloned().collect(),
+            conditions: head.conditions.as_slice().into(),
             actions: head.actions.as_slice().into(),
+            notice: head.notice.clone().map(Arc::new),
         }
     }
 }
@@ -202,11 +197,10 @@ fn add(hash: &mut Sha256, part: &str) {
 
 fn shown(hash: Sha256) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(32);
-    for byte in &hash.finalize()[..16] {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from(DIGITS[usize::from(digit)]));
-        }
+    let mut text = [0; 32];
+    let (pairs, _) = text.as_chunks_mut();
+    for (pair, byte) in pairs.iter_mut().zip(hash.finalize()) {
+        *pair = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
     }
-    text
+    str::from_utf8(&text).unwrap_or_default().to_owned()
 }

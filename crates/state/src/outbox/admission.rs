@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 
 use ng_delivery::{Admission, Fresh, Memory};
+use ng_engine::parcel;
 use ng_engine::plan::AlertKind;
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
@@ -192,8 +193,9 @@ impl<'c> Desk<'c> {
         now: Time,
         decide: &mut impl FnMut(&FreshAlert<'_>, &mut Memory) -> Admission,
     ) -> rusqlite::Result<()> {
-        let mut alerts: Vec<(&str, i64)> =
-            parcel.nodes.split('\n').zip(parcel.range.ids()).collect();
+        let mut alerts: Vec<(&str, i64)> = parcel::names(&parcel.nodes)
+            .zip(parcel.range.ids())
+            .collect();
         alerts.sort_unstable();
         let nodes: Vec<&str> = alerts.iter().map(|(node, _)| *node).collect();
         let mut decided = Decided::default();

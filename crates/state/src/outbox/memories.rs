@@ -4,10 +4,12 @@
 //! together are a few rows; a node that goes its own way gets one of its own.
 
 use ng_delivery::{Memory, Told};
+use ng_engine::parcel;
 use ng_engine::time::Time;
 use rusqlite::{Connection, Row, Statement, params};
 
 use super::names;
+use crate::lazy::Lazy;
 
 /// The most nodes in one row: so much is written again when one of them goes its own way.
 const LONGEST: usize = 256;
@@ -53,7 +55,7 @@ pub(super) const COLUMNS: &str = "score, at, calm_at, held, told, held_alert, no
 pub(super) struct Memories<'c> {
     load: Statement<'c>,
     put: Statement<'c>,
-    forget: Statement<'c>,
+    forget: Lazy<'c>,
 }
 
 impl<'c> Memories<'c> {
@@ -67,7 +69,10 @@ impl<'c> Memories<'c> {
                 "REPLACE INTO memory(rule, node, nodes, score, at, calm_at, held, told, held_alert) \
                  VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?,
-            forget: connection.prepare("DELETE FROM memory WHERE rule = ?1 AND node = ?2")?,
+            forget: Lazy::new(
+                connection,
+                "DELETE FROM memory WHERE rule = ?1 AND node = ?2",
+            ),
         })
     }
 
@@ -106,7 +111,7 @@ impl<'c> Memories<'c> {
         };
         for run in before {
             if find(after, run.first()).is_none() {
-                self.forget.execute([rule, run.first()])?;
+                self.forget.statement()?.execute([rule, run.first()])?;
             }
         }
         for run in after {
@@ -145,7 +150,7 @@ impl<'a> Merged<'a> {
     fn new(runs: &'a [Run]) -> Self {
         let known: Vec<_> = runs
             .iter()
-            .flat_map(|run| run.nodes.split('\n').map(|node| (node, run.remembered)))
+            .flat_map(|run| parcel::names(&run.nodes).map(|node| (node, run.remembered)))
             .collect();
         Self {
             done: Vec::with_capacity(known.len()),

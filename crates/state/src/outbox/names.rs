@@ -2,12 +2,14 @@
 //!
 //! In a cluster most names end alike, with the name of a domain, and what is written is what a run waits for.
 
+use ng_engine::parcel::names as lines;
+
 /// The column of names, which are one a line.
 pub(super) fn packed(names: &str) -> String {
     let end = common_end(names);
     let mut column = String::with_capacity(names.len() + 1);
     column.push_str(end);
-    for name in names.split('\n') {
+    for name in lines(names) {
         column.push('\n');
         column.push_str(name.strip_suffix(end).unwrap_or(name));
     }
@@ -17,8 +19,11 @@ pub(super) fn packed(names: &str) -> String {
 /// The names of a column, one a line.
 pub(super) fn unpacked(column: &str) -> String {
     let (end, rest) = column.split_once('\n').unwrap_or_default();
-    let mut names = String::with_capacity(rest.len() + end.len());
-    for (place, name) in rest.split('\n').enumerate() {
+    // Names are about as long as the first of them.
+    let first = lines(rest).next().map_or(0, str::len);
+    let count = rest.len() / (first + 1) + 1;
+    let mut names = String::with_capacity(rest.len() + end.len() * count);
+    for (place, name) in lines(rest).enumerate() {
         if place > 0 {
             names.push('\n');
         }
@@ -30,7 +35,7 @@ pub(super) fn unpacked(column: &str) -> String {
 
 /// Nothing, if there is only one name.
 fn common_end(names: &str) -> &str {
-    let mut names = names.split('\n');
+    let mut names = lines(names);
     let first = names.next().unwrap_or_default();
     let mut common = None;
     for name in names {

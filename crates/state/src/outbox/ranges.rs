@@ -24,6 +24,25 @@ impl Range {
     pub(super) fn len(self) -> u64 {
         self.last.saturating_sub(self.first).unsigned_abs() + 1
     }
+
+    /// What is left of it without these parts.
+    pub(super) fn without(self, parts: &[Self]) -> Vec<Self> {
+        let mut parts = parts.to_vec();
+        parts.sort_unstable_by_key(|part| part.first);
+        let mut left = Vec::new();
+        let mut first = self.first;
+        for part in parts {
+            if first < part.first {
+                let last = part.first - 1;
+                left.push(Self { first, last });
+            }
+            first = first.max(part.last + 1);
+        }
+        if first <= self.last {
+            left.push(Self { first, ..self });
+        }
+        left
+    }
 }
 
 /// The ids in as few ranges as they need, in the order given.
@@ -80,9 +99,26 @@ impl<'c> Scissors<'c> {
 mod tests {
     use super::*;
 
+    const fn range(first: i64, last: i64) -> Range {
+        Range { first, last }
+    }
+
+    #[test]
+    fn what_is_left_of_a_range_is_all_but_its_parts() {
+        let cases: [(&[Range], &[Range]); 5] = [
+            (&[], &[range(3, 9)]),
+            (&[range(3, 9)], &[]),
+            (&[range(8, 9), range(3, 4)], &[range(5, 7)]),
+            (&[range(5, 5)], &[range(3, 4), range(6, 9)]),
+            (&[range(3, 3), range(4, 4)], &[range(5, 9)]),
+        ];
+        for (parts, left) in cases {
+            assert_eq!(range(3, 9).without(parts), left, "{parts:?}");
+        }
+    }
+
     #[test]
     fn neighbours_share_a_range() {
-        let range = |first, last| Range { first, last };
         let cases: [(&[i64], &[Range]); 4] = [
             (&[], &[]),
             (&[7], &[range(7, 7)]),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use ng_delivery::{ReceiverState, Topic, Waiting};
+use ng_engine::parcel;
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
@@ -54,7 +55,7 @@ pub struct OpenDelivery {
 impl OpenParcel {
     /// The alerts of one of its deliveries.
     pub fn waiting<'a>(&'a self, delivery: &'a OpenDelivery) -> impl Iterator<Item = Waiting<'a>> {
-        let nodes = self.nodes.split('\n').chain(std::iter::repeat(""));
+        let nodes = parcel::names(&self.nodes).chain(std::iter::repeat(""));
         let alerts = self.range.ids().zip(nodes);
         let before = delivery.range.first - self.range.first;
         let alerts = alerts.skip(usize::try_from(before).unwrap_or(0));
@@ -149,7 +150,7 @@ impl Transaction<'_> {
         let (token, until) = (claim.claimant.token(), claim.until.millis());
         self.change(
             "UPDATE delivery SET claim = ?4, claimed_until = ?5 \
-             WHERE first BETWEEN ?1 AND ?2 AND channel = ?3 AND state = 'pending' RETURNING first, last",
+             WHERE first BETWEEN ?1 AND ?2 AND last <= ?2 AND channel = ?3 AND state = 'pending' RETURNING first, last",
             (channel, alerts),
             &[&token, &until],
         )
@@ -170,7 +171,7 @@ impl Transaction<'_> {
         let started = self
             .change(
                 "UPDATE delivery SET attempts = attempts + 1, batch = ?5, claimed_until = ?6 \
-                 WHERE first BETWEEN ?1 AND ?2 AND channel = ?3 AND state = 'pending' AND claim = ?4 \
+                 WHERE first BETWEEN ?1 AND ?2 AND last <= ?2 AND channel = ?3 AND state = 'pending' AND claim = ?4 \
                  RETURNING first, last",
                 (channel, alerts),
                 &[&token, &batch, &until],
@@ -202,7 +203,7 @@ impl Transaction<'_> {
                 "UPDATE delivery SET state = ?4, next_attempt = coalesce(?5, next_attempt), \
                  last_error = CASE WHEN ?4 = 'done' THEN NULL ELSE coalesce(?6, last_error) END, \
                  settled = ?7, claim = NULL, claimed_until = NULL \
-                 WHERE first BETWEEN ?1 AND ?2 AND channel = ?3 AND state = 'pending' RETURNING first, last",
+                 WHERE first BETWEEN ?1 AND ?2 AND last <= ?2 AND channel = ?3 AND state = 'pending' RETURNING first, last",
                 (channel, alerts),
                 &[&state, &at, &reason, &settled],
             )
@@ -213,8 +214,8 @@ impl Transaction<'_> {
         Ok(count)
     }
 
-    /// Changes the deliveries of alerts on a channel. The statement gets a range of ids, the channel and the rest, and
-    /// returns the ranges that it changed.
+    /// Changes the deliveries of alerts on a channel. The statement gets a range of ids, the channel and the rest,
+    /// changes the deliveries that lie within, and returns their ranges.
     fn change(
         &self,
         statement: &str,
@@ -224,16 +225,28 @@ impl Transaction<'_> {
         if alerts.is_empty() {
             return Ok(Vec::new());
         }
-        let mut scissors = Scissors::new(&self.inner)?;
         let mut statement = self.inner.prepare(statement)?;
-        let mut changed = Vec::new();
-        for range in ranges::of(alerts.iter().copied()) {
-            scissors.cut(range, Some(channel))?;
+        let mut change = |range: Range, changed: &mut Vec<Range>| -> rusqlite::Result<()> {
             let mut values: Vec<&dyn ToSql> = vec![&range.first, &range.last, &channel];
             values.extend(rest);
-            let rows = statement.query_map(&values[..], read_range)?;
-            for row in rows {
+            for row in statement.query_map(&values[..], read_range)? {
                 changed.push(row?);
+            }
+            Ok(())
+        };
+        let mut changed = Vec::new();
+        for range in ranges::of(alerts.iter().copied()) {
+            let before = changed.len();
+            change(range, &mut changed)?;
+            let left = range.without(&changed[before..]);
+            if left.is_empty() {
+                continue;
+            }
+            // Some share their deliveries with others, or are not to be changed any more.
+            let mut scissors = Scissors::new(&self.inner)?;
+            for range in left {
+                scissors.cut(range, Some(channel))?;
+                change(range, &mut changed)?;
             }
         }
         Ok(changed)

@@ -112,17 +112,19 @@ impl Transaction<'_> {
 
     fn prune_rows(&self, keep: &Keep, now: Time) -> rusqlite::Result<()> {
         let before = |age: Duration| now.minus(age).millis();
-        self.inner.execute(
+        let expired = self.inner.execute(
             "INSERT INTO tally SELECT channel, 'expired', '', sum(last - first + 1) FROM delivery \
              WHERE state = 'dead' AND state NOT IN ('done', 'skipped') AND settled < ?1 GROUP BY channel \
              ON CONFLICT DO UPDATE SET value = value + excluded.value",
             [before(keep.dead)],
         )?;
-        self.inner.execute(
-            "UPDATE delivery SET state = 'skipped', last_error = 'too old' \
-             WHERE state = 'dead' AND state NOT IN ('done', 'skipped') AND settled < ?1",
-            [before(keep.dead)],
-        )?;
+        if expired > 0 {
+            self.inner.execute(
+                "UPDATE delivery SET state = 'skipped', last_error = 'too old' \
+                 WHERE state = 'dead' AND state NOT IN ('done', 'skipped') AND settled < ?1",
+                [before(keep.dead)],
+            )?;
+        }
         self.prune_parcels(before(keep.settled), keep.most_settled)?;
         self.inner.execute(
             "DELETE FROM receiver WHERE at < ?1 AND paused_until < ?1",

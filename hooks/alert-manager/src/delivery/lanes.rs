@@ -1,8 +1,8 @@
-//! Sending: every receiver has a thread and one message under way; this thread alone writes to the store.
+//! Sending: each of several receivers has a thread and one message under way; this thread alone writes to the store.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use ng_config::ChannelKind;
@@ -15,7 +15,7 @@ use ng_state::{Claim, Claimant, Settlement, Store};
 use super::plan::Lane;
 use super::{CLAIM, Desk, Step};
 use crate::chance::Chance;
-use crate::courier::{self, Ended, Event, Job, Line, Shared};
+use crate::courier::{self, Ended, Event, Job, Line, Shared, Worker};
 
 /// The longest attempt. Mail servers take their time before they greet.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -39,7 +39,7 @@ pub(super) struct Run<'r, 'd> {
 struct Active {
     lane: Lane,
     /// `None`: its thread does not keep to its deadlines, and gets nothing more.
-    jobs: Option<Sender<Job>>,
+    worker: Option<Worker>,
     flight: Option<Flight>,
 }
 
@@ -63,13 +63,22 @@ impl Run<'_, '_> {
     pub(super) fn send(mut self, lanes: Vec<Lane>, shared: &Arc<Shared>) -> anyhow::Result<()> {
         let began = Instant::now();
         let (sender, events) = channel();
-        let mut active = Vec::new();
+        let mut active = Vec::with_capacity(lanes.len());
+        let is_alone = lanes.len() == 1;
         for lane in lanes {
-            let receiver = Arc::clone(&lane.receiver);
-            let jobs = courier::start(receiver, Arc::clone(shared), sender.clone())?;
+            let desk = courier::Desk {
+                receiver: Arc::clone(&lane.receiver),
+                shared: Arc::clone(shared),
+                events: sender.clone(),
+            };
+            let worker = if is_alone && desk.keeps_to_deadlines() {
+                Worker::Here(desk)
+            } else {
+                Worker::start(desk)?
+            };
             active.push(Active {
                 lane,
-                jobs: Some(jobs),
+                worker: Some(worker),
                 flight: None,
             });
         }
@@ -98,7 +107,7 @@ impl Run<'_, '_> {
                 for place in 0..active.len() {
                     let late = active[place].is_late();
                     if late {
-                        active[place].jobs = None;
+                        active[place].worker = None;
                     }
                     self.advance(active, place, late.then(|| overdue(place)))?;
                 }
@@ -127,7 +136,7 @@ impl Run<'_, '_> {
         self.desk.clock.started.is_some()
             && active.iter().any(|lane| {
                 lane.flight.is_none()
-                    && lane.jobs.is_some()
+                    && lane.worker.is_some()
                     && !lane.lane.queue.is_empty()
                     && !lane.lane.state.is_paused(now)
             })
@@ -162,7 +171,7 @@ impl Run<'_, '_> {
     /// The receiver's next message, if it may be sent now.
     fn take(&self, lane: &mut Active) -> Option<Batch> {
         let now = self.desk.clock.now();
-        lane.jobs.as_ref()?;
+        lane.worker.as_ref()?;
         let lane = &mut lane.lane;
         let left = self.desk.deadline.saturating_duration_since(Instant::now());
         let may = !lane.state.is_paused(now)
@@ -183,8 +192,9 @@ impl Run<'_, '_> {
         if ids.is_empty() {
             return Ok(());
         }
-        lane.lane.state.take(lane.lane.allowance, now);
-        transaction.set_receiver(&lane.lane.key, &lane.lane.state)?;
+        lane.lane.change_state(&mut transaction, |lane| {
+            lane.state.take(lane.allowance, now);
+        })?;
         transaction.commit()?;
         (self.desk.step)(Step::Committed);
         let (mut parcels, mut ids) = (Vec::new(), ids);
@@ -218,9 +228,10 @@ impl Run<'_, '_> {
             deadline: flight.deadline,
         };
         (self.desk.step)(Step::Sending);
-        // Without its thread the message is overdue in the end.
-        drop(lane.jobs.as_ref().map(|jobs| jobs.send(job)));
         lane.flight = Some(flight);
+        if let Some(worker) = &lane.worker {
+            worker.send(job);
+        }
         Ok(())
     }
 
@@ -256,7 +267,6 @@ impl Run<'_, '_> {
         let chance = self.chance.fraction();
         let (end, reason) = end(ended.outcome);
         let retrying = self.desk.retrying();
-        lane.lane.state.ended(end, retrying.delay, now, chance);
         let follows = next(end, flight.attempts, &retrying, now, chance);
         let (done, open): (Vec<i64>, Vec<i64>) = if follows == Next::Done {
             (flight.alerts, Vec::new())
@@ -283,9 +293,12 @@ impl Run<'_, '_> {
         if others > 0 {
             transaction.tally(channel, result, "", others)?;
         }
-        transaction.set_receiver(&lane.lane.key, &lane.lane.state)?;
+        lane.lane.change_state(&mut transaction, |lane| {
+            lane.state.ended(end, retrying.delay, now, chance);
+        })?;
         transaction.commit()?;
         (self.desk.step)(Step::Committed);
+        let channel = lane.lane.channel.as_str();
         let told = Told {
             channel,
             alerts: done.len() + open.len(),

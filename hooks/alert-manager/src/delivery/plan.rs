@@ -8,7 +8,7 @@ use ng_config::{ChannelKind, Config, MONITOR_CHANNEL};
 use ng_delivery::{Allowance, Batch, Grouping, ReceiverState, Waiting};
 use ng_hook::Logger;
 use ng_notify::Receiver;
-use ng_state::{Claim, Claimant, OpenParcel, Settlement, Transaction};
+use ng_state::{Claim, Claimant, OpenParcel, Settlement, StateError, Transaction};
 
 use super::{CLAIM, Desk, Unusable};
 
@@ -30,6 +30,22 @@ pub(super) struct Lane {
     pub(super) queue: VecDeque<Batch>,
     /// Ids of alerts that say that their nodes are flapping.
     pub(super) flapping: std::collections::HashSet<i64>,
+}
+
+impl Lane {
+    /// Changes how the receiver is doing, and remembers that if it is different now.
+    pub(super) fn change_state(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        change: impl FnOnce(&mut Self),
+    ) -> Result<(), StateError> {
+        let before = self.state;
+        change(self);
+        if self.state == before {
+            return Ok(());
+        }
+        transaction.set_receiver(&self.key, &self.state)
+    }
 }
 
 /// The note of channels that cannot be used, so that each is one warning.
