@@ -26,6 +26,7 @@ pub mod objects;
 pub mod operator;
 pub mod programs;
 pub mod prometheus;
+pub mod sbom;
 pub mod server;
 pub mod stack;
 pub mod tools;

@@ -4,7 +4,9 @@
 mod checkout;
 mod code_map;
 mod dependencies;
+mod deploy_script;
 mod links;
 mod manifests;
 mod observability;
 mod readme;
+mod sbom;
