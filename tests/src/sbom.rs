@@ -204,9 +204,9 @@ fn released(root: &Path) -> Result<BTreeSet<String>> {
                 .into_iter()
                 .flat_map(|node| list(&node["deps"]));
             for used in uses.filter(|used| is_for_release(used)) {
-                let used = text(&used["pkg"]);
-                if seen.insert(used) {
-                    open.push(used);
+                let package = text(&used["pkg"]);
+                if seen.insert(package) {
+                    open.push(package);
                 }
             }
         }

@@ -153,11 +153,8 @@ fn marks(rig: &Rig) -> Result<Value> {
     }))
 }
 
-#[test]
-fn it_comes_is_checked_and_goes_without_a_trace_on_nodes() -> Result<()> {
-    let Some(rig) = Rig::start()? else {
-        return Ok(());
-    };
+/// Applies everything, and hears what is missing: nothing here runs pods.
+fn come(rig: &Rig, deployment: &str) -> Result<()> {
     let output = rig.deploy_sh(&["--verify", "--timeout", "2"])?;
     ensure!(code(&output) == Some(1), "{output:?}");
     for missing in [
@@ -184,13 +181,21 @@ fn it_comes_is_checked_and_goes_without_a_trace_on_nodes() -> Result<()> {
             "no {missing:?} in {output:?}"
         );
     }
-    let deployment = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments/nodeguardian");
-    ensure!(rig.exists(&deployment)?, "{output:?}");
+    ensure!(rig.exists(deployment)?, "{output:?}");
     ensure!(
         !rig.stack.api().list(RULES)?.is_empty(),
         "no example: {output:?}"
     );
+    Ok(())
+}
 
+#[test]
+fn it_comes_is_checked_and_goes_without_a_trace_on_nodes() -> Result<()> {
+    let Some(rig) = Rig::start()? else {
+        return Ok(());
+    };
+    let deployment = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments/nodeguardian");
+    come(&rig, &deployment)?;
     hold(&rig)?;
     let before = marks(&rig)?;
     let output = rig.deploy_sh(&["--cleanup", "--dry-run"])?;

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use ng_tests::server::write_file;
-use ng_tests::{Load, Node, program, wait_until};
+use ng_tests::{Api, Load, Node, program, wait_until};
 use serde_json::{Value, json};
 
 use crate::rig::{LIMIT, Rig, has_taint, load_rule};
@@ -269,6 +270,98 @@ fn without_rights_nothing_is_called_done() -> Result<()> {
     ensure!(
         rig.status(HOLDS)? == before,
         "the status was cleared all the same"
+    );
+    Ok(())
+}
+
+/// Nodes that a rule holds, as its status says, without the controller having run.
+fn many_held(rig: &Rig) -> Result<Vec<String>> {
+    let names: Vec<String> = (0..60).map(|number| format!("n{number:02}")).collect();
+    let mut details = Vec::new();
+    for name in &names {
+        Node::new(name)
+            .label("example.com/hot", "yes")
+            .taint(TAINT, "yes", "NoSchedule")
+            .create(&rig.api)?;
+        details.push(json!({
+            "name": name, "uid": rig.node(name)?["metadata"]["uid"], "phase": "Triggered",
+            "triggeredAt": "2026-01-01T00:00:00Z",
+            "owned": [
+                {"kind": "label", "key": "example.com/hot", "value": "yes"},
+                {"kind": "taint", "key": TAINT, "value": "yes", "effect": "NoSchedule"},
+            ],
+        }));
+    }
+    rig.apply_rule(&holding_rule())?;
+    let status = json!({"status": {"triggeredNodes": names, "nodes": details}});
+    let path = format!("/apis/nodeguardian.k8s.io/v1/nodeguardianrules/{HOLDS}/status");
+    rig.api.patch(&path, &status)?;
+    Ok(names)
+}
+
+/// Adds a taint to each node, and the next one, until it is told to end; says how many each has got. Taints are a list,
+/// which a writer that does not look would replace whole.
+fn write_without_end(api: &Api, names: &[String], done: &AtomicBool) -> Result<usize> {
+    let mut beat = 0;
+    while !done.load(Ordering::Relaxed) {
+        beat += 1;
+        for name in names {
+            let path = format!("/api/v1/nodes/{name}");
+            let taint =
+                json!({"key": format!("example.com/beat-{beat}"), "effect": "PreferNoSchedule"});
+            let addition = json!([{"op": "add", "path": "/spec/taints/-", "value": taint}]);
+            match api.json_patch(&path, &addition) {
+                // Without any taint there is no list to add to.
+                Err(error) if error.code() == Some(422) => {
+                    api.patch(&path, &json!({"spec": {"taints": [taint]}}))?;
+                }
+                result => {
+                    result?;
+                }
+            }
+        }
+    }
+    Ok(beat)
+}
+
+#[test]
+fn writes_of_others_are_not_undone() -> Result<()> {
+    let Some(mut rig) = Rig::start(&[])? else {
+        return Ok(());
+    };
+    let names = many_held(&rig)?;
+    let api = rig.api.clone();
+    let done = AtomicBool::new(false);
+    let (output, beats) = std::thread::scope(|scope| {
+        let others = scope.spawn(|| write_without_end(&api, &names, &done));
+        let output = cleanup(&mut rig, &[]);
+        done.store(true, Ordering::Relaxed);
+        (output, others.join())
+    });
+    let output = output?;
+    let Ok(beats) = beats else {
+        bail!("the thread of the others has panicked");
+    };
+    let beats = beats?;
+    ensure!(output.status.success(), "{output:?}");
+    for name in &names {
+        let node = rig.node(name)?;
+        ensure!(!has_taint(&node, TAINT), "{name}: {}", node["spec"]);
+        let label = &node["metadata"]["labels"]["example.com/hot"];
+        ensure!(label.is_null(), "{name}: {label}");
+        for beat in 1..=beats {
+            let key = format!("example.com/beat-{beat}");
+            ensure!(
+                has_taint(&node, &key),
+                "{name} has lost {key}: {}",
+                node["spec"]
+            );
+        }
+    }
+    let writes = rig.stack.writes_by(rig.stack.hook_user())?;
+    ensure!(
+        writes.iter().any(|write| write.code == 409),
+        "nobody came between"
     );
     Ok(())
 }

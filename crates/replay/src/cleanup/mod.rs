@@ -60,7 +60,7 @@ pub(crate) fn run(order: Order) -> anyhow::Result<Told> {
         }
     }
     if order.mode == Mode::Change {
-        check(&cluster, &ledgers, &mut told)?;
+        check(&cluster, &ledgers, &mut told);
         if told.problems.is_empty() {
             clear_statuses(&cluster, &rules, &mut told);
         }
@@ -183,22 +183,29 @@ fn changed(before: &Value, after: &Value) -> Map<String, Value> {
 }
 
 /// Looks once more: whoever still runs NodeGuardian has it set again by now.
-fn check(cluster: &Cluster, ledgers: &Ledgers, told: &mut Told) -> anyhow::Result<()> {
-    for node in cluster.nodes()? {
+fn check(cluster: &Cluster, ledgers: &Ledgers, told: &mut Told) {
+    let nodes = match cluster.nodes() {
+        Ok(nodes) => nodes,
+        Err(error) => {
+            let problem = format!("cannot look whether everything is gone: {error:#}");
+            told.problems.push(problem);
+            return;
+        }
+    };
+    for node in nodes {
+        let start = format!("node {}: ", name(&node));
         let left = differences(&node, &without_ours(&node, ledgers));
-        let failed = told
+        let is_told = told
             .problems
             .iter()
-            .any(|problem| problem.starts_with(&format!("node {}: ", name(&node))));
-        if !left.is_empty() && !failed {
+            .any(|problem| problem.starts_with(&start));
+        if !left.is_empty() && !is_told {
+            let left = left.join(", ");
             told.problems.push(format!(
-                "node {}: still there, or there again: {}; is NodeGuardian still running?",
-                name(&node),
-                left.join(", ")
+                "{start}still there, or there again: {left}; is NodeGuardian still running?"
             ));
         }
     }
-    Ok(())
 }
 
 /// Takes away what the rules' statuses say of nodes, now that it is no longer so.
