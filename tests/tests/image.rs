@@ -1,4 +1,4 @@
-//! The `Dockerfile`, read by BuildKit's own code, and what it copies, against the checkout and the built release.
+//! The `Dockerfile`, read by the code of `BuildKit`, and what it copies, against the checkout and the built release.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -23,7 +23,7 @@ fn text(path: &str) -> Result<String> {
     std::fs::read_to_string(root().join(path)).with_context(|| path.to_owned())
 }
 
-/// What BuildKit makes of the Dockerfile on both platforms; `None` where Go is not installed and need not be.
+/// What `BuildKit` makes of the Dockerfile on both platforms; `None` where Go is not installed and need not be.
 fn dockerfile() -> Result<Option<Value>> {
     read(&root().join("Dockerfile"))
 }
