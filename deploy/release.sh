@@ -37,12 +37,15 @@ case ${2:-$(uname -m)} in
 esac
 readonly target=$cpu-unknown-linux-gnu compiler=$cpu-linux-gnu-gcc
 
+all=(config-loader controller alert-manager recovery-manager node-monitor replay)
 names=("${@:3}")
-[ ${#names[@]} -gt 0 ] || names=(config-loader controller alert-manager recovery-manager node-monitor replay)
-packages=()
+[ ${#names[@]} -gt 0 ] || names=("${all[@]}")
+# Every package is named whichever executables are built: cargo unites the features that they ask for of a dependency,
+# so that an executable that is built alone would be another one.
+arguments=("${all[@]/#/--package=ng-}")
 for name in "${names[@]}"; do
     place_of "$name" >/dev/null
-    packages+=(-p "ng-$name")
+    arguments+=("--bin=$name")
 done
 
 mkdir -p "$1"
@@ -58,7 +61,7 @@ fi
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 # Added to the flags of .cargo/config.toml, which RUSTFLAGS would replace.
 remaps="\"--remap-path-prefix=$cargo_home=/cargo\", \"--remap-path-prefix=$root=/nodeguardian\""
-cargo build --release --locked --target "$target" --config "target.$target.rustflags = [$remaps]" "${packages[@]}"
+cargo build --release --locked --target "$target" --config "target.$target.rustflags = [$remaps]" "${arguments[@]}"
 
 rm -rf "${out:?}/hooks" "${out:?}/usr"
 for name in "${names[@]}"; do

@@ -208,9 +208,9 @@ fn the_image_holds_every_hook_where_shell_operator_looks() -> Result<()> {
     }
     let built: BTreeSet<String> = places.into_keys().collect();
     ensure!(built == programs, "{built:?} instead of {programs:?}");
-    let all = text("deploy/release.sh")?;
-    let listed = all
-        .split_once("|| names=(")
+    let script = text("deploy/release.sh")?;
+    let listed = script
+        .split_once("\nall=(")
         .and_then(|(_, rest)| rest.split_once(')'))
         .context("release.sh lists no executables")?;
     let listed: BTreeSet<String> = listed.0.split_whitespace().map(str::to_owned).collect();
