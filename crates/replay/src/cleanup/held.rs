@@ -183,8 +183,8 @@ mod tests {
         let mut ledgers =
             from_statuses(&[rule("r", &json!([{"kind": "cordon"}]))], &mut Vec::new());
         let copy = json!({
-            "n-1": {"uid": "u-1", "marks": [{"mark": {"key": {"label": {"key": "a"}}, "value": "1"}}]},
-            "n-2": {"uid": "u-2", "marks": [{"mark": {"key": "cordon"}}]},
+            "n-1": {"uid": "u-1", "marks": [{"mark": {"key": {"kind": "label", "key": "a"}, "value": "1"}}]},
+            "n-2": {"uid": "u-2", "marks": [{"mark": {"key": {"kind": "cordon"}}}]},
         });
         merge(&mut ledgers, serde_json::from_value(copy).unwrap());
         let count = |node: &str| ledgers.get(node).map(|ledger| ledger.marks.len());
@@ -196,7 +196,7 @@ mod tests {
         let mut ledgers =
             from_statuses(&[rule("r", &json!([{"kind": "cordon"}]))], &mut Vec::new());
         let before = ledgers.clone();
-        let copy = json!({"n-1": {"uid": "u-0", "marks": [{"mark": {"key": {"label": {"key": "a"}}, "value": "1"}}]}});
+        let copy = json!({"n-1": {"uid": "u-0", "marks": [{"mark": {"key": {"kind": "label", "key": "a"}, "value": "1"}}]}});
         merge(&mut ledgers, serde_json::from_value(copy).unwrap());
         assert_eq!(ledgers, before);
     }
