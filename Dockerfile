@@ -1,9 +1,33 @@
-# Builds the executables and puts them where shell-operator finds its hooks:
-#   docker build -t nodeguardian .
+# check=error=true
+# NodeGuardian in two forms, each for amd64 and arm64:
+#
+#   docker build -t nodeguardian:0.1.0 .                      on the official shell-operator image, with its shell
+#   docker build -t nodeguardian:0.1.0 --target minimal .     on nothing: no shell, no package manager, no libraries
+#   docker buildx build --platform linux/amd64,linux/arm64 .  both platforms, compiled on the builder's own
+#
+# Bases are named by tag. Pin them by what you have checked:
+#   --build-arg SHELL_OPERATOR=ghcr.io/flant/shell-operator:v1.20.3@sha256:...
+ARG RUST=docker.io/library/rust:1.95.0-bookworm
+ARG GO=docker.io/library/golang:1.26-bookworm
+ARG SHELL_OPERATOR=ghcr.io/flant/shell-operator:v1.20.3
 
-FROM rust:1.95.0-bookworm AS build
+FROM --platform=$BUILDPLATFORM ${RUST} AS build
+ARG TARGETARCH
 # The image's own toolchain, so that rustup does not fetch the lint components of rust-toolchain.toml.
 ENV RUSTUP_TOOLCHAIN=1.95.0
+# A compiler for the other architecture, if the image is for that one.
+RUN set -eu; \
+    case "$TARGETARCH" in \
+        amd64) cpu=x86_64; cross="gcc-x86-64-linux-gnu libc6-dev-amd64-cross" ;; \
+        arm64) cpu=aarch64; cross="gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;; \
+        *) echo "no image for $TARGETARCH" >&2; exit 1 ;; \
+    esac; \
+    if [ "$(uname -m)" != "$cpu" ]; then \
+        apt-get update; \
+        apt-get install -y --no-install-recommends $cross; \
+        rm -rf /var/lib/apt/lists/*; \
+        rustup target add "$cpu-unknown-linux-gnu"; \
+    fi
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
@@ -11,24 +35,67 @@ COPY config config
 COPY crates crates
 COPY hooks hooks
 COPY tests tests
-RUN cargo build --release --locked \
-        -p ng-config-loader -p ng-controller -p ng-alert-manager -p ng-recovery-manager -p ng-node-monitor -p ng-replay \
-    && mkdir /out \
-    && cp target/*/release/config-loader target/*/release/controller target/*/release/alert-manager \
-        target/*/release/recovery-manager target/*/release/node-monitor target/*/release/replay /out/
+COPY deploy/release.sh deploy/release.sh
+RUN deploy/release.sh /out "$TARGETARCH"
+# The only place that keeps anything, and the one for short-lived files.
+RUN mkdir -p /empty/state /empty/tmp && chmod 0700 /empty/state && chmod 1777 /empty/tmp
 
-# shell-operator finds every executable below /hooks and runs it with --config, in the order of the names. What is
-# not a hook must not be there.
-FROM ghcr.io/flant/shell-operator:v1.20.3
-COPY --from=build /out/config-loader /hooks/000-config-loader
-COPY --from=build /out/controller /hooks/001-nodeguardian-controller
-COPY --from=build /out/alert-manager /hooks/002-alert-manager
-COPY --from=build /out/recovery-manager /hooks/003-recovery-manager
-COPY --from=build /out/node-monitor /hooks/004-node-monitor
-COPY --from=build /out/replay /usr/local/bin/nodeguardian-replay
-# The only place that keeps anything; a new volume there belongs to the user below.
-RUN mkdir -p /var/lib/nodeguardian && chown 65532:65532 /var/lib/nodeguardian
+# shell-operator from its module, as pinned and used by the tests, without C: it needs nothing of a system.
+FROM --platform=$BUILDPLATFORM ${GO} AS shell-operator
+ARG TARGETARCH
+WORKDIR /src
+COPY tests/tools/shell-operator ./
+RUN version=$(go list -m -f '{{.Version}}' github.com/flant/shell-operator) \
+    && CGO_ENABLED=0 GOARCH="$TARGETARCH" go build -mod=readonly -trimpath \
+        -ldflags "-s -w -X github.com/flant/shell-operator/pkg/app.Version=$version" \
+        -o /out/shell-operator github.com/flant/shell-operator/cmd/shell-operator
+
+# What both forms have besides shell-operator.
+FROM scratch AS nodeguardian
+COPY --from=build /out/ /
+COPY LICENSE sbom.cdx.json /usr/share/doc/nodeguardian/
+
+FROM scratch AS minimal
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="NodeGuardian" \
+    org.opencontainers.image.description="Watches the nodes of a Kubernetes cluster and heals them by rules" \
+    org.opencontainers.image.source="https://github.com/seanly/NodeGuardian" \
+    org.opencontainers.image.documentation="https://github.com/seanly/NodeGuardian/tree/main/docs" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.version="$VERSION" \
+    org.opencontainers.image.revision="$REVISION" \
+    org.opencontainers.image.base.name="scratch"
+COPY --from=nodeguardian / /
+COPY --from=shell-operator --chmod=0555 /out/shell-operator /usr/local/bin/shell-operator
+COPY --from=build --chown=65532:65532 /empty/state /var/lib/nodeguardian
+COPY --from=build /empty/tmp /tmp
 VOLUME /var/lib/nodeguardian
-# The default socket would be in a folder that only root can make.
-ENV DEBUG_UNIX_SOCKET=/tmp/shell-operator.socket
+ENV PATH=/usr/local/bin \
+    HOME=/tmp \
+    SHELL_OPERATOR_HOOKS_DIR=/hooks \
+    DEBUG_UNIX_SOCKET=/tmp/shell-operator.socket
+USER 65532:65532
+ENTRYPOINT ["/usr/local/bin/shell-operator"]
+CMD ["start"]
+
+# The last stage is the one that is built when none is named.
+FROM ${SHELL_OPERATOR} AS official
+ARG SHELL_OPERATOR
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="NodeGuardian" \
+    org.opencontainers.image.description="Watches the nodes of a Kubernetes cluster and heals them by rules" \
+    org.opencontainers.image.source="https://github.com/seanly/NodeGuardian" \
+    org.opencontainers.image.documentation="https://github.com/seanly/NodeGuardian/tree/main/docs" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.version="$VERSION" \
+    org.opencontainers.image.revision="$REVISION" \
+    org.opencontainers.image.base.name="$SHELL_OPERATOR"
+COPY --from=nodeguardian / /
+COPY --from=build --chown=65532:65532 /empty/state /var/lib/nodeguardian
+VOLUME /var/lib/nodeguardian
+# The default socket would be in a folder that only root can make; shell-operator itself lies at /.
+ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/ \
+    DEBUG_UNIX_SOCKET=/tmp/shell-operator.socket
 USER 65532:65532

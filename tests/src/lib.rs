@@ -28,6 +28,7 @@ pub mod operator;
 pub mod programs;
 pub mod prometheus;
 pub mod reference;
+pub mod sbom;
 pub mod server;
 pub mod stack;
 pub mod tools;

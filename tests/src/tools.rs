@@ -171,7 +171,8 @@ pub fn build_missing(mut progress: impl FnMut(&str)) -> Result<()> {
     clippy::disallowed_methods,
     reason = "the harness is not a hook and has no ng_hook::Env"
 )]
-pub(crate) fn variable(name: &str) -> Option<String> {
+/// A variable that is set to something.
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

@@ -187,6 +187,17 @@ pub fn get_rule(name: &str) -> Request {
     ))
 }
 
+/// A merge patch of a rule's status, and of nothing else.
+pub fn patch_rule_status(name: &str, patch: &serde_json::Value) -> Request {
+    let name = encoded(name);
+    Request {
+        method: Method::Patch,
+        target: format!("/apis/nodeguardian.k8s.io/v1/nodeguardianrules/{name}/status"),
+        content_type: Some(MERGE_PATCH),
+        body: patch.to_string().into_bytes(),
+    }
+}
+
 /// A page of the rules.
 pub fn list_rules(page: Page<'_>) -> Request {
     let path = "/apis/nodeguardian.k8s.io/v1/nodeguardianrules";
@@ -339,6 +350,17 @@ mod tests {
         for (request, target) in table {
             assert_eq!(request, Request::get(target.to_owned()));
         }
+    }
+
+    #[test]
+    fn a_status_is_patched_below_its_rule() {
+        let request = patch_rule_status("high-disk", &json!({"status": null}));
+        assert_eq!(
+            request.to_string(),
+            "PATCH /apis/nodeguardian.k8s.io/v1/nodeguardianrules/high-disk/status"
+        );
+        assert_eq!(request.content_type, Some("application/merge-patch+json"));
+        assert_eq!(request.body, br#"{"status":null}"#);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::scenario::{self, Scenario};
 use crate::show::{Paint, Shown};
 use crate::simulate::{self, Played};
-use crate::{context, demo, show};
+use crate::{cleanup, context, demo, show};
 
 /// Expectations that do not hold, or a hook that fails.
 const FAILED: u8 = 1;
@@ -57,8 +57,8 @@ The simulated cluster applies what the hook writes and honours budgets; it sched
 #[derive(Debug, Parser)]
 #[command(name = "replay", version, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit status: 0: as expected; 1: an expectation does not hold, or the hook failed; \
-                        2: wrong usage, or a broken scenario."
+    after_help = "Exit status: 0: as expected; 1: an expectation does not hold, the hook failed, or \
+                        something of ours is left; 2: wrong usage, or a broken scenario."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -74,6 +74,38 @@ enum Command {
     Demo(OutputArgs),
     /// Run a recorded binding context through a hook and show what it decides and writes
     Context(ContextArgs),
+    /// Take off a cluster's nodes every taint, label, annotation and cordon that NodeGuardian has set there
+    ///
+    /// For the time when NodeGuardian does not run any more: stop it first, or it sets everything again. What it set
+    /// is in the statuses of the rules. What someone else has set or changed stays, and what was replaced comes back.
+    Cleanup(CleanupArgs),
+    /// Print what the state says NodeGuardian has set on nodes, for `cleanup --held`
+    ///
+    /// The state also knows of marks that no rule holds any more, such as those of a rule without recovery actions.
+    Held(HeldArgs),
+}
+
+#[derive(Debug, Args)]
+struct CleanupArgs {
+    /// How the cluster is reached [default: KUBECONFIG, the pod's service account, ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// What `held` printed before NodeGuardian was stopped; `-`: standard input
+    #[arg(long, value_name = "FILE")]
+    held: Option<PathBuf>,
+    /// Show what would be taken off, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t = Form::Text)]
+    output: Form,
+}
+
+#[derive(Debug, Args)]
+struct HeldArgs {
+    /// Folder with the state [default: `NODEGUARDIAN_STATE_DIR`, or the one of the image]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -148,6 +180,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Demo(output) => play_demo(output),
         Command::Context(args) => replay_context(args),
+        Command::Cleanup(args) => clean_up(args),
+        Command::Held(args) => print_held(&args),
     };
     match result {
         Ok(code) => code,
@@ -327,6 +361,47 @@ fn replay_context(args: ContextArgs) -> anyhow::Result<ExitCode> {
     } else {
         FAILED
     }))
+}
+
+fn clean_up(args: CleanupArgs) -> anyhow::Result<ExitCode> {
+    let CleanupArgs {
+        kubeconfig,
+        held,
+        dry_run,
+        output,
+    } = args;
+    let held = held.as_deref().map(cleanup::read).transpose()?;
+    let told = cleanup::run(cleanup::Order {
+        kubeconfig,
+        held: held.unwrap_or_default(),
+        mode: if dry_run {
+            cleanup::Mode::Pretend
+        } else {
+            cleanup::Mode::Change
+        },
+    })?;
+    let mut out = io::stdout().lock();
+    match output {
+        Form::Text => cleanup::print(&mut out, &told)?,
+        Form::Json => {
+            serde_json::to_writer_pretty(&mut out, &cleanup::json(&told))
+                .map_err(io::Error::from)?;
+            writeln!(out)?;
+        }
+    }
+    complain(&told.problems);
+    Ok(ExitCode::from(if told.problems.is_empty() {
+        0
+    } else {
+        FAILED
+    }))
+}
+
+fn print_held(args: &HeldArgs) -> anyhow::Result<ExitCode> {
+    let env = Env::from_process();
+    let dir = args.state_dir.as_deref().unwrap_or(env.state_dir());
+    writeln!(io::stdout().lock(), "{}", cleanup::export(dir)?)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

@@ -75,13 +75,17 @@ const HEAVY: [(&str, &[&str]); 9] = [
     ("ureq", &["ng-kube", "ng-metrics", "ng-notify", "ng-tests"]),
 ];
 
-const TOP_LEVEL: [&str; 17] = [
+const TOP_LEVEL: [&str; 22] = [
     ".cargo",
     ".ci",
+    ".dockerignore",
     ".gitignore",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "Cargo.lock",
     "Cargo.toml",
     "Dockerfile",
+    "LICENSE",
     "README.md",
     "README.zh-CN.md",
     "clippy.toml",
@@ -92,6 +96,7 @@ const TOP_LEVEL: [&str; 17] = [
     "docs",
     "hooks",
     "rust-toolchain.toml",
+    "sbom.cdx.json",
     "tests",
 ];
 

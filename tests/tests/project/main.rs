@@ -4,9 +4,11 @@
 mod checkout;
 mod code_map;
 mod dependencies;
+mod deploy_script;
 mod examples;
 mod links;
 mod manifests;
 mod observability;
 mod readme;
 mod reference;
+mod sbom;

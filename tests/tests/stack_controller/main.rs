@@ -1,6 +1,7 @@
 //! The controller, alone and beside the other hooks, against the real servers, with exactly the rights that are
 //! shipped.
 
+mod cleanup;
 mod episodes;
 mod evictions;
 mod faults;

@@ -213,16 +213,18 @@ fn as_shown(owned: &Owned, sight: Sight) -> Owned {
 }
 
 /// One node's books.
-struct Balance<'a> {
-    nodes: &'a Nodes,
-    node: usize,
-    now: Time,
-    queue: Queue,
-    ledger: &'a mut Ledger,
+pub(super) struct Balance<'a> {
+    pub(super) nodes: &'a Nodes,
+    pub(super) node: usize,
+    pub(super) now: Time,
+    pub(super) queue: Queue,
+    pub(super) ledger: &'a mut Ledger,
 }
 
 impl Balance<'_> {
-    fn settle(&mut self, desired: &[Mark], given_up: &[&MarkKey]) -> Option<NodeChange> {
+    /// Takes in what stands, and says what has to be written so that exactly `desired` is there of ours; what is
+    /// neither wanted nor given up stays as it is.
+    pub(super) fn settle(&mut self, desired: &[Mark], given_up: &[&MarkKey]) -> Option<NodeChange> {
         let (nodes, node, now, queue) = (self.nodes, self.node, self.now, self.queue);
         let stands = |key: &MarkKey| stands(nodes, node, key);
         // Looked at before new values are taken in: what stands is compared with what was wanted until now.

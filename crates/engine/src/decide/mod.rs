@@ -12,6 +12,7 @@ mod condition;
 mod ending;
 mod episode;
 mod guards;
+mod hand_back;
 mod interest;
 mod marks;
 mod mutes;
@@ -29,6 +30,7 @@ use crate::reading::Column;
 use crate::rule::{MaxNodes, RecoveryAction, Rule};
 use crate::time::Time;
 
+pub use hand_back::hand_back;
 pub use interest::interest;
 pub(crate) use marks::stands;
 

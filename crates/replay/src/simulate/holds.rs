@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::apply::marks;
 use super::world::World;
+use crate::node_object::marks;
 
 /// Marks in words, by node.
 #[derive(Debug, Default)]

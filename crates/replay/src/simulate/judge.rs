@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Tally;
-use super::apply::{taint_text, taints};
 use super::phases::Phases;
 use super::world::World;
+use crate::node_object::{taint_text, taints};
 use crate::scenario::series::matches;
 use crate::scenario::{Check, Count, Expect, Scenario, TaintText, offset};
 

@@ -14,6 +14,7 @@ use ng_kube::objects::{Node as ApiNode, Pod as ApiPod};
 use ng_round::ports::{Cluster, LiveNode, live};
 use serde_json::{Map, Value, json};
 
+use crate::node_object::{remove, set_taints};
 use crate::scenario::series::matches;
 use crate::scenario::{Budget, Node, NodePatch, Pod, TaintText};
 
@@ -273,21 +274,6 @@ fn patch_node(object: &mut Value, patch: &NodePatch, since: &str) {
                 None => list.push(fresh),
             }
         }
-    }
-}
-
-/// An empty list of taints is none at all.
-pub(super) fn set_taints(object: &mut Value, taints: Vec<Value>) {
-    if taints.is_empty() {
-        remove(&mut object["spec"], "taints");
-    } else {
-        object["spec"]["taints"] = taints.into();
-    }
-}
-
-pub(super) fn remove(object: &mut Value, key: &str) {
-    if let Some(map) = object.as_object_mut() {
-        map.remove(key);
     }
 }
 

@@ -16,7 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use ng_engine::plan::Happening;
 use ng_round::Scope;
 
-use super::apply;
 use api::Api;
 use load::scenario;
 
@@ -86,7 +85,7 @@ fn check_alerts(api: &Api, sent: &[i64]) {
 fn check_end(api: &Api) {
     for (name, kept) in &api.world.nodes {
         assert_eq!(
-            apply::marks(&kept.object),
+            crate::node_object::marks(&kept.object),
             ["taint other=theirs:NoSchedule", "label l=theirs"],
             "{name}, after\n{}",
             api.told_of(name)
