@@ -12,6 +12,7 @@
 //! - [`programs`]: the project's own executables
 //! - [`exporter`], [`prometheus`]: node metrics that tests set, and queries over them
 //! - [`dashboards`]: the shipped dashboards, and what they ask Prometheus
+//! - [`manifests`]: the shipped manifests and the chart as they are applied, and what is made from other files
 //! - [`operator`], [`stack`]: shell-operator, and everything together
 //!
 //! Nothing here knows the rules or the hooks: it starts executables and looks from outside.
@@ -22,6 +23,7 @@ pub mod cluster;
 pub mod dashboards;
 pub mod exporter;
 pub mod kubelet;
+pub mod manifests;
 pub mod objects;
 pub mod operator;
 pub mod programs;
@@ -38,5 +40,5 @@ pub use objects::{Budget, Node, Owner, Pod};
 pub use operator::Hook;
 pub use programs::program;
 pub use stack::{Stack, StackBuilder};
-pub use tools::Tools;
+pub use tools::{Clients, Tools};
 pub use wait::wait_until;
