@@ -129,12 +129,12 @@ impl Rig {
         })
     }
 
-    /// Waits until the node-monitor has looked at every node.
-    pub(crate) fn wait_monitored(&mut self) -> Result<()> {
+    /// Waits until the node-monitor has looked at as many nodes.
+    pub(crate) fn wait_monitored(&mut self, nodes: f64) -> Result<()> {
         let name = "nodeguardian_monitored_nodes";
         wait_until(LIMIT * 2, name, || {
             let seen = self.stack.operator().hook_metric(name, &[])?;
-            ensure!(seen.is_some_and(|seen| seen > 4.0), "{seen:?}");
+            ensure!(seen.is_some_and(|seen| seen >= nodes), "{seen:?}");
             Ok(())
         })
     }

@@ -166,7 +166,7 @@ fn go_through(rig: &mut Rig, profile: Profile, receiver: &Receiver) -> Result<()
     rig.wait_held(&gone, true)?;
     leave(rig, &gone)?;
     publish(rig)?;
-    rig.wait_monitored()?;
+    rig.wait_monitored(5.0)?;
     rig.load(Load::default(), false)?;
     rig.wait_held(&name, false)?;
     rig.wait_taint(false)?;
