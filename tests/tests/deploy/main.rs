@@ -7,5 +7,6 @@ mod copies;
 mod installed;
 mod objects;
 mod overlays;
+mod release;
 mod rig;
 mod rights;
