@@ -193,6 +193,14 @@ impl Api {
         Ok(self.json(&Method::PATCH, &path, Some((APPLY_PATCH, object)))?)
     }
 
+    /// What the server would make of an object: everything is checked and nothing is kept. Unknown fields are errors.
+    pub fn dry_run(&self, object: &Value) -> Result<Value> {
+        let path = self.path_of(object)?;
+        let query = "fieldManager=ng-tests&force=true&dryRun=All&fieldValidation=Strict";
+        let path = format!("{path}?{query}");
+        Ok(self.json(&Method::PATCH, &path, Some((APPLY_PATCH, object)))?)
+    }
+
     /// The path of an object, by asking the server about its kind.
     pub fn path_of(&self, object: &Value) -> Result<String> {
         let version = text_at(object, "/apiVersion")?;

@@ -21,12 +21,16 @@ pub struct Request {
     pub user: String,
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, ...
     pub verb: String,
+    /// The API group, empty for the core.
+    pub group: String,
     /// `nodes`, or with the subresource `pods/eviction`.
     pub resource: String,
     /// The object's namespace, empty if it has none.
     pub namespace: String,
     /// The object's name, empty where a collection was meant.
     pub name: String,
+    /// Path and query as they were asked for.
+    pub uri: String,
     /// The HTTP status of the answer.
     pub code: u16,
 }
@@ -82,6 +86,8 @@ fn parse(text: &str) -> Result<Vec<Request>> {
 #[serde(rename_all = "camelCase")]
 struct Line {
     verb: String,
+    #[serde(default, rename = "requestURI")]
+    uri: String,
     user: User,
     object_ref: Option<ObjectRef>,
     response_status: Option<Status>,
@@ -95,7 +101,9 @@ struct User {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
+#[serde(rename_all = "camelCase")]
 struct ObjectRef {
+    api_group: String,
     resource: String,
     subresource: String,
     namespace: String,
@@ -119,9 +127,11 @@ impl Line {
         Some(Request {
             user: self.user.username,
             verb: self.verb,
+            group: object.api_group,
             resource,
             namespace: object.namespace,
             name: object.name,
+            uri: self.uri,
             code: self.response_status.map_or(0, |status| status.code),
         })
     }

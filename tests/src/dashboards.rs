@@ -46,6 +46,9 @@ impl Dashboard {
         let entries = std::fs::read_dir(&dir).with_context(|| dir.display().to_string())?;
         for entry in entries {
             let path = entry?.path();
+            if path.extension().is_none_or(|end| end != "json") {
+                continue;
+            }
             let text =
                 std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
             let document =

@@ -13,6 +13,7 @@
 //! - [`exporter`], [`prometheus`]: node metrics that tests set, and queries over them
 //! - [`mod@reference`]: the pages that are made from what is shipped
 //! - [`dashboards`]: the shipped dashboards, and what they ask Prometheus
+//! - [`manifests`]: the shipped manifests and the chart as they are applied, and what is made from other files
 //! - [`operator`], [`stack`]: shell-operator, and everything together
 //!
 //! Nothing here knows the rules or the hooks: it starts executables and looks from outside.
@@ -23,6 +24,7 @@ pub mod cluster;
 pub mod dashboards;
 pub mod exporter;
 pub mod kubelet;
+pub mod manifests;
 pub mod objects;
 pub mod operator;
 pub mod programs;
@@ -41,5 +43,5 @@ pub use objects::{Budget, Node, Owner, Pod};
 pub use operator::Hook;
 pub use programs::program;
 pub use stack::{Stack, StackBuilder};
-pub use tools::Tools;
+pub use tools::{Clients, Tools};
 pub use wait::wait_until;

@@ -13,6 +13,7 @@ use crate::audit::Request;
 use crate::cluster::Cluster;
 use crate::exporter::Exporter;
 use crate::kubelet::Kubelet;
+use crate::manifests::Step;
 use crate::operator::{Hook, Operator};
 use crate::prometheus::Prometheus;
 use crate::tools::Tools;
@@ -25,7 +26,7 @@ const ESTABLISHED_LIMIT: Duration = Duration::from_secs(20);
 pub struct StackBuilder {
     tools: Tools,
     manifests: Vec<PathBuf>,
-    rights: Option<PathBuf>,
+    rights: Vec<PathBuf>,
     namespace: String,
     account: String,
     hooks: Vec<Hook>,
@@ -58,11 +59,20 @@ impl StackBuilder {
         Ok(self)
     }
 
-    /// Takes the service account's rights from a manifest. Without one it may do everything.
+    /// Takes the service account's rights from a manifest, besides those given before. Without one it may do
+    /// everything.
     #[must_use]
     pub fn rights(mut self, path: impl Into<PathBuf>) -> Self {
-        self.rights = Some(path.into());
+        self.rights.push(path.into());
         self
+    }
+
+    /// Takes the service account's rights from the shipped manifests for these steps.
+    #[must_use]
+    pub fn shipped_rights(self, steps: &[Step]) -> Self {
+        steps
+            .iter()
+            .fold(self, |builder, step| builder.rights(step.rights()))
     }
 
     /// The service account that the hooks run as; `nodeguardian-system`/`nodeguardian` if not set.
@@ -156,12 +166,11 @@ impl StackBuilder {
     fn prepare(&self, cluster: &Cluster, operator: &Operator) -> Result<()> {
         cluster.ensure_namespace("default")?;
         cluster.ensure_service_account(&self.namespace, &self.account)?;
-        match &self.rights {
-            Some(path) => apply_file(cluster.admin(), path)?,
-            None => cluster
-                .admin()
-                .apply_object(&self.every_right())
-                .map(|_| ())?,
+        if self.rights.is_empty() {
+            cluster.admin().apply_object(&self.every_right())?;
+        }
+        for path in &self.rights {
+            apply_file(cluster.admin(), path)?;
         }
         for path in &self.manifests {
             apply_file(cluster.admin(), path)?;
@@ -203,7 +212,7 @@ impl Stack {
         StackBuilder {
             tools,
             manifests: Vec::new(),
-            rights: None,
+            rights: Vec::new(),
             namespace: "nodeguardian-system".to_owned(),
             account: "nodeguardian".to_owned(),
             hooks: Vec::new(),

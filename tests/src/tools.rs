@@ -52,6 +52,49 @@ const PINNED: [Pinned; 3] = [
     },
 ];
 
+const CLIENTS: [Pinned; 2] = [
+    Pinned {
+        name: "helm",
+        module: "helm",
+        package: "helm.sh/helm/v4/cmd/helm",
+        version: Some(("helm.sh/helm/v4/internal/version.version", "v4.3.1")),
+        replaceable: false,
+    },
+    Pinned {
+        name: "kubectl",
+        module: "helm",
+        package: "./kubectl",
+        version: Some(("k8s.io/component-base/version.gitVersion", "v1.37.1")),
+        replaceable: true,
+    },
+];
+
+/// The programs that people bring manifests onto a cluster with.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// `helm`
+    pub helm: PathBuf,
+    /// `kubectl`
+    pub kubectl: PathBuf,
+}
+
+impl Clients {
+    /// Looks for both.
+    pub fn locate() -> Result<Self, MissingTools> {
+        Places::from_environment().clients()
+    }
+
+    /// For a test's first line, as [`Tools::for_test`].
+    pub fn for_test() -> Result<Option<Self>> {
+        or_skip(Self::locate())
+    }
+
+    /// Name and path of each.
+    pub fn list(&self) -> [(&'static str, &Path); 2] {
+        [("helm", &self.helm), ("kubectl", &self.kubectl)]
+    }
+}
+
 /// The servers' executables.
 #[derive(Debug, Clone)]
 pub struct Tools {
@@ -158,7 +201,7 @@ fn not_installed(package: &str) -> String {
 /// Builds every pinned executable that [`Tools::locate`] would not find, naming each to `progress`.
 pub fn build_missing(mut progress: impl FnMut(&str)) -> Result<()> {
     let places = Places::from_environment();
-    for pinned in &PINNED {
+    for pinned in PINNED.iter().chain(&CLIENTS) {
         if places.pinned(pinned).is_none() {
             progress(pinned.name);
             places.build(pinned)?;
@@ -199,10 +242,29 @@ impl Places {
         }
     }
 
-    fn tools(&self) -> Result<Tools, MissingTools> {
+    fn clients(&self) -> Result<Clients, MissingTools> {
         let mut missing = Vec::new();
+        let mut found = self.find(&CLIENTS, &mut missing);
+        let mut take = |name| found.remove(name).unwrap_or_default();
+        let clients = Clients {
+            helm: take("helm"),
+            kubectl: take("kubectl"),
+        };
+        if missing.is_empty() {
+            Ok(clients)
+        } else {
+            Err(MissingTools(missing))
+        }
+    }
+
+    /// Those of these that there are; what is not there is added to `missing`.
+    fn find(
+        &self,
+        wanted: &[Pinned],
+        missing: &mut Vec<String>,
+    ) -> BTreeMap<&'static str, PathBuf> {
         let mut found = BTreeMap::new();
-        for pinned in &PINNED {
+        for pinned in wanted {
             match self.pinned(pinned) {
                 Some(path) => {
                     found.insert(pinned.name, path);
@@ -213,6 +275,12 @@ impl Places {
                 )),
             }
         }
+        found
+    }
+
+    fn tools(&self) -> Result<Tools, MissingTools> {
+        let mut missing = Vec::new();
+        let mut found = self.find(&PINNED, &mut missing);
         for (package, names) in [
             ("prometheus", &["prometheus"][..]),
             (

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use ng_engine::time::Time;
 use ng_state::Store;
 use ng_tests::dashboards::{Dashboard, Query, alert_rules, metrics_of};
+use ng_tests::manifests::Step;
 use ng_tests::server::write_file;
 use ng_tests::{Hook, Load, Node, Stack, Tools, program, wait_until};
 use serde_json::json;
@@ -79,7 +80,7 @@ fn every_panel_and_every_rule_finds_its_series() -> Result<()> {
 fn all_hooks(tools: Tools) -> Result<Stack> {
     let mut builder = Stack::builder(tools)
         .manifests_in(project("config/crd"))?
-        .rights(project("deploy/rbac.yaml"));
+        .shipped_rights(&Step::ALL);
     for (name, package, binary) in HOOKS {
         builder = builder.hook(Hook::program(name, program(package, binary)?));
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use ng_tests::manifests::Step;
 use ng_tests::objects::create_nodes;
 use ng_tests::{Api, Node, Stack, Tools};
 
@@ -17,7 +18,7 @@ fn crds_rights_and_examples_are_accepted() -> Result<()> {
     };
     let mut stack = Stack::builder(tools)
         .manifests_in(project("config/crd"))?
-        .rights(project("deploy/rbac.yaml"))
+        .shipped_rights(&Step::ALL)
         .start()?;
     let mut examples = Vec::new();
     for entry in std::fs::read_dir(project("config/examples"))? {

@@ -244,6 +244,8 @@ pub struct Safety {
     pub max_nodes: MaxNodes,
     /// The emergency stop: while true nothing in the cluster is changed.
     pub paused: bool,
+    /// Whether every rule is one with `metadata.dryRun`.
+    pub dry_run: bool,
 }
 
 impl Default for Config {

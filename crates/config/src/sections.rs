@@ -383,6 +383,10 @@ fn safety(s: &mut Section<'_, '_>) -> Safety {
             ),
             false,
         ),
+        dry_run: s.read(
+            key("dryRun", "Whether every rule is one with metadata.dryRun"),
+            false,
+        ),
     }
 }
 

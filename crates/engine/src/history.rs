@@ -313,7 +313,7 @@ impl std::fmt::Display for Guard {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Paused => out.write_str("safety.paused is set in the configuration"),
-            Self::DryRun => out.write_str("the rule has metadata.dryRun set"),
+            Self::DryRun => out.write_str("metadata.dryRun of the rule or safety.dryRun is set"),
             Self::Ignored => write!(
                 out,
                 "the node is annotated {}: \"true\"",

@@ -52,6 +52,7 @@ pub fn defaults(config: &Config) -> Defaults {
             .map(|channel| channel.as_str().to_owned())
             .collect(),
         known_metrics: known,
+        dry_run: config.safety.dry_run,
         ..Defaults::default()
     }
 }

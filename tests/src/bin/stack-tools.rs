@@ -1,4 +1,4 @@
-//! Builds what is missing of the servers for the stack tests, and prints where each one is.
+//! Builds what is missing of the servers and clients for the tests, and prints where each one is.
 //!
 //! It installs nothing: Prometheus and its node exporter come from the system's packages.
 
@@ -15,15 +15,17 @@ fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         return ExitCode::FAILURE;
     }
-    match ng_tests::Tools::locate() {
-        Ok(tools) => {
-            for (name, path) in tools.list() {
+    match (ng_tests::Tools::locate(), ng_tests::Clients::locate()) {
+        (Ok(tools), Ok(clients)) => {
+            for (name, path) in tools.list().into_iter().chain(clients.list()) {
                 println!("{name}\t{}", path.display());
             }
             ExitCode::SUCCESS
         }
-        Err(missing) => {
-            eprintln!("error: {missing}");
+        (tools, clients) => {
+            for missing in [tools.err(), clients.err()].into_iter().flatten() {
+                eprintln!("error: {missing}");
+            }
             ExitCode::FAILURE
         }
     }

@@ -9,6 +9,7 @@ use anyhow::{Result, bail, ensure};
 use ng_engine::plan::{Alert, AlertKind};
 use ng_state::{OutboxFilter, Store};
 use ng_tests::audit::Request;
+use ng_tests::manifests::Step;
 use ng_tests::{Api, Hook, Load, Node, Stack, Tools, program, wait_until};
 use serde_json::{Value, json};
 
@@ -88,7 +89,7 @@ impl Rig {
         };
         let mut builder = Stack::builder(tools)
             .manifests_in(project("config/crd"))?
-            .rights(project("deploy/rbac.yaml"))
+            .shipped_rights(&Step::ALL)
             .hook(Hook::program(HOOK, program("ng-controller", "controller")?));
         for (name, value) in env {
             builder = builder.env(name, *value);

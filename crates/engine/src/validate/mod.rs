@@ -58,6 +58,8 @@ pub struct Defaults {
     pub channels: Vec<String>,
     /// Metrics besides [`BUILT_IN_METRICS`].
     pub known_metrics: BTreeSet<String>,
+    /// Whether every rule only pretends, whatever it says itself.
+    pub dry_run: bool,
 }
 
 /// The defaults without any configuration.
@@ -75,6 +77,7 @@ impl Default for Defaults {
             exclude_namespaces: texts(&["kube-system", "kube-public", "monitoring"]),
             channels: texts(&["log", "email"]),
             known_metrics: BTreeSet::new(),
+            dry_run: false,
         }
     }
 }
@@ -111,7 +114,7 @@ fn check(object: &RuleObject, defaults: &Defaults, problems: &mut Problems) -> R
         description: spec.metadata.description.clone(),
         severity: severity(&spec.metadata, problems),
         tags: spec.metadata.tags.clone(),
-        dry_run: spec.metadata.dry_run,
+        dry_run: spec.metadata.dry_run || defaults.dry_run,
         max_nodes: max_nodes(&spec.safety, problems),
     }
 }

@@ -325,7 +325,9 @@ pub(super) fn guard_text(guard: &Guard, language: Language) -> String {
     match (language, guard) {
         (Language::English, guard) => guard.to_string(),
         (Language::Chinese, Guard::Paused) => "配置中启用了 safety.paused".to_owned(),
-        (Language::Chinese, Guard::DryRun) => "规则设置了 metadata.dryRun".to_owned(),
+        (Language::Chinese, Guard::DryRun) => {
+            "规则的 metadata.dryRun 或 safety.dryRun 已设置".to_owned()
+        }
         (Language::Chinese, Guard::Ignored) => format!(
             "节点带有注解 {}: \"true\"",
             ng_engine::node::IGNORE_ANNOTATION

@@ -198,7 +198,7 @@ fn get_prints_effective_values() {
         (&["--section", "email", "--key", "password"], "***\n"),
         (
             &["--section", "safety"],
-            "{\n  \"maxNodes\": \"30%\",\n  \"paused\": true\n}\n",
+            "{\n  \"dryRun\": false,\n  \"maxNodes\": \"30%\",\n  \"paused\": true\n}\n",
         ),
         (&["--key", "safety.paused"], "true\n"),
         (&["--key", "metrics.gpu.query"], "up\n"),
