@@ -26,7 +26,7 @@ usage: deploy/deploy.sh STEP... [OPTION...]
 Steps, done in this order whatever the order they are given in:
   --build            build the image
   --deploy           apply the custom resource definitions and the manifests
-  --examples         apply the example rules and templates
+  --examples         apply the example rules and templates; they act, unless the overlay only detects or alerts
   --verify           wait until NodeGuardian runs, and say what is missing if it does not
   --full             --build --deploy --examples --verify
   --cleanup          stop NodeGuardian, take every taint, label, annotation and cordon that it has set off the nodes,
@@ -34,7 +34,7 @@ Steps, done in this order whatever the order they are given in:
                      so keep a copy: kubectl get nodeguardianrules,alerttemplates -o yaml
 
 Options:
-  --namespace NAME   namespace to install into (nodeguardian-system)
+  --namespace NAME   namespace of NodeGuardian alone: --deploy makes it, --cleanup deletes it (nodeguardian-system)
   --image IMAGE      image to build and to run (what the manifests say)
   --context NAME     context of the kubeconfig (the current one)
   --timeout SECONDS  how long --verify waits for NodeGuardian, and --cleanup for its end (120)
@@ -174,7 +174,20 @@ check_tools() {
     if has_step deploy || has_step examples || has_step verify || has_step cleanup; then
         need kubectl "--${steps[${#steps[@]} - 1]}" https://kubernetes.io/docs/tasks/tools/
         kube get --raw /version >/dev/null || fail "the cluster cannot be reached${context:+ in context $context}; see above"
+        check_namespace
     fi
+}
+
+# Someone else's namespace would get Pod Security "restricted", and --cleanup would delete it with all that is in it.
+check_namespace() {
+    local owner
+    has_step deploy || has_step cleanup || return 0
+    owner=$(kube get namespace "$namespace" --ignore-not-found \
+        -o 'jsonpath={.metadata.name}{" is of "}{.metadata.labels.app\.kubernetes\.io/name}') ||
+        fail "whose the namespace $namespace is cannot be read; see above"
+    [ -z "$owner" ] || [ "$owner" = "$namespace is of nodeguardian" ] ||
+        fail "namespace $namespace: expected one of NodeGuardian alone, labelled app.kubernetes.io/name=nodeguardian;" \
+            'name one that does not exist yet'
 }
 
 builder() {

@@ -60,7 +60,8 @@ fi
 
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 # Added to the flags of .cargo/config.toml, which RUSTFLAGS would replace.
-remaps="\"--remap-path-prefix=$cargo_home=/cargo\", \"--remap-path-prefix=$root=/nodeguardian\""
+# Of two that fit the last one counts, and cargo's home may lie in the folder of the sources.
+remaps="\"--remap-path-prefix=$root=/nodeguardian\", \"--remap-path-prefix=$cargo_home=/cargo\""
 cargo build --release --locked --target "$target" --config "target.$target.rustflags = [$remaps]" "${arguments[@]}"
 
 rm -rf "${out:?}/hooks" "${out:?}/usr"

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use ng_tests::tools::installed;
+use ng_tests::tools::{Clients, installed};
 use ng_tests::{Hook, Node, Stack, Tools, program, wait_until};
 use serde_json::json;
 
@@ -43,12 +43,36 @@ fn commands(page: &str) -> Result<Vec<String>> {
         } else if in_block && line.ends_with("<<'EOF'") {
             here = Some(line.to_owned());
         } else if in_block && !line.trim().is_empty() {
-            let command = line.split(" # ").next().unwrap_or_default();
-            commands.push(command.trim().to_owned());
+            let command = line.split(" # ").next().unwrap_or_default().trim();
+            match commands.last_mut() {
+                Some(begun) if begun.ends_with('\\') => {
+                    begun.pop();
+                    begun.push_str(command);
+                }
+                _ => commands.push(command.to_owned()),
+            }
         }
     }
     ensure!(here.is_none() && !commands.is_empty(), "{page}: {here:?}");
     Ok(commands)
+}
+
+/// Whether helm can render what it is asked to install; another test has a release on a cluster.
+fn chart(words: &[&str]) -> Result<()> {
+    let ["upgrade", "--install", rest @ ..] = words else {
+        bail!("expected upgrade --install, found {words:?}")
+    };
+    let Some(clients) = Clients::for_test()? else {
+        return Ok(());
+    };
+    let output = Command::new(&clients.helm)
+        .arg("template")
+        .args(rest.iter().filter(|word| **word != "--create-namespace"))
+        .current_dir(root())
+        .output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "helm template: {errors}");
+    Ok(())
 }
 
 /// The texts of a page's blocks of a language.
@@ -128,6 +152,7 @@ impl Desk {
             }
             "kubectl" => self.run(command),
             "docker" => self.looked_at(image(rest)),
+            "helm" => self.looked_at(chart(rest)),
             ".ci/run" => self.looked_at(step(rest)),
             "cargo" => self.looked_at(packages(rest)),
             "config-loader" | "alert-manager" | "replay" => self.looked_at(knows(tool, rest)),

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 const NAMESPACE: &str = "nodeguardian-system";
 const RULES: &str = "/apis/nodeguardian.k8s.io/v1/nodeguardianrules";
+const RIGHTS: &str = "/apis/rbac.authorization.k8s.io/v1";
+/// What every object of ours is labelled, as a query has it.
+const OURS: &str = "app.kubernetes.io%2Fname%3Dnodeguardian";
 const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 fn project(path: &str) -> PathBuf {
@@ -224,15 +227,40 @@ fn it_comes_is_checked_and_goes_without_a_trace_on_nodes() -> Result<()> {
         &format!("/api/v1/namespaces/{NAMESPACE}"),
         &format!("{CRDS}/nodeguardianrules.nodeguardian.k8s.io"),
         &format!("{CRDS}/alerttemplates.nodeguardian.k8s.io"),
-        "/apis/rbac.authorization.k8s.io/v1/clusterroles/nodeguardian",
-        "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/nodeguardian",
+        &format!("{RIGHTS}/namespaces/kube-node-lease/roles/nodeguardian-leases"),
     ] {
         ensure!(!rig.exists(path)?, "{path} is still there");
+    }
+    for kind in ["clusterroles", "clusterrolebindings"] {
+        let left = rig
+            .stack
+            .api()
+            .list(&format!("{RIGHTS}/{kind}?labelSelector={OURS}"))?;
+        ensure!(left.is_empty(), "{kind} are still there: {left:?}");
     }
 
     let output = rig.deploy_sh(&["--cleanup"])?;
     ensure!(code(&output) == Some(0), "{output:?}");
     ensure!(out(&output).contains("0 nodes changed"), "{output:?}");
+    Ok(())
+}
+
+#[test]
+fn a_namespace_of_others_is_left_alone() -> Result<()> {
+    let Some(rig) = Rig::start()? else {
+        return Ok(());
+    };
+    let path = "/api/v1/namespaces/default";
+    let before = rig.stack.api().get(path)?;
+    for step in ["--deploy", "--cleanup"] {
+        let output = rig.deploy_sh(&[step, "--namespace", "default"])?;
+        ensure!(code(&output) == Some(1), "{step}: {output:?}");
+        ensure!(
+            err(&output).contains("namespace default: expected one of NodeGuardian alone"),
+            "{step}: {output:?}"
+        );
+        ensure!(rig.stack.api().get(path)? == before, "{step} changed it");
+    }
     Ok(())
 }
 

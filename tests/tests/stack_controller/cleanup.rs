@@ -248,12 +248,10 @@ fn without_rights_nothing_is_called_done() -> Result<()> {
         return Ok(());
     };
     let before = rig.status(HOLDS)?;
-    // Reads everything, changes nothing: as the role of a profile that only detects.
-    let role = "/apis/rbac.authorization.k8s.io/v1/clusterroles/nodeguardian";
-    let patch = json!({"rules": [
-        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list"]},
-        {"apiGroups": ["nodeguardian.k8s.io"], "resources": ["nodeguardianrules"], "verbs": ["get", "list"]},
-    ]});
+    // Reads everything, but changes no node.
+    let role = "/apis/rbac.authorization.k8s.io/v1/clusterroles/nodeguardian-cordon";
+    let patch =
+        json!({"rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list"]}]});
     rig.api.patch(role, &patch)?;
     let held = path(&held)?.to_owned();
     let output = wait_until(LIMIT, "a role without rights", || {
