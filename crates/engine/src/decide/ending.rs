@@ -98,6 +98,9 @@ fn removed_by(action: &RecoveryAction) -> Vec<MarkKey> {
 }
 
 /// Runs the recovery actions for every node that a disabled or deleted rule holds. Waits while paused.
+///
+/// A deleted rule is remembered until what has to go is seen gone. Rules are what brings runs about: with the last one
+/// forgotten, nobody would repeat a removal that was lost, nor notice that it has come and a later mark is not ours.
 pub(super) fn release(
     history: &mut History,
     retired: &Retired<'_>,
@@ -108,6 +111,7 @@ pub(super) fn release(
     let Some(remembered) = history.rules.get_mut(retired.name) else {
         return;
     };
+    let mut ended = false;
     if !world.inputs.safety.paused {
         for (name, record) in remembered
             .records
@@ -127,13 +131,22 @@ pub(super) fn release(
             };
             ending.end(record, Happening::Released, Vec::new());
             remembered.summary.last_recovery = Some(world.inputs.now);
+            ended = true;
         }
     }
     remembered.timers = crate::timers::Timers::default();
     remembered.summary.pending = 0;
     remembered.summary.unknown = 0;
-    let active = remembered.records.values().any(NodeRecord::is_active);
-    if !retired.exists && !active {
+    if retired.exists || remembered.records.values().any(NodeRecord::is_active) {
+        return;
+    }
+    // A rule that is made again under the name begins anew.
+    remembered.records.clear();
+    let leaving = history
+        .ledgers
+        .iter()
+        .any(|(node, ledger)| ledger.is_leaving() && world.positions.contains_key(node.as_str()));
+    if !ended && !leaving {
         history.rules.remove(retired.name);
     }
 }
