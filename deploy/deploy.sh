@@ -338,7 +338,7 @@ undo() {
         local_kubeconfig && command+=(--kubeconfig "$work/kubeconfig")
         [ -z "$held" ] || command+=(--held "$held")
         run "${command[@]}" || fail 'not everything could be taken off, see above; nothing was removed, run this again'
-    elif [ "$dry_run" = no ] && [ -z "$(kube get crd "${kinds[0]}" --ignore-not-found -o name)" ]; then
+    elif [ "$dry_run" = no ] && [ -z "$held" ] && [ -z "$(kube get crd "${kinds[0]}" --ignore-not-found -o name)" ]; then
         printf 'there are no rules, so nothing is held\n'
     else
         undo_in_cluster

@@ -254,12 +254,22 @@ fn details(
         // Those that hold something come first: they are what a rebuild must not miss.
         details.sort_by_key(|detail| {
             let recovered = detail.phase == NodePhase::Recovered;
-            (detail.owned.is_empty() && !detail.admitted, recovered)
+            (holds_nothing(detail), recovered)
         });
         details.truncate(MAX_DETAILS);
         details.sort_by(|one, other| one.name.cmp(&other.name));
     }
     details
+}
+
+fn holds_nothing(detail: &NodeDetail) -> bool {
+    detail.owned.is_empty() && !detail.admitted
+}
+
+/// Whether triggered nodes of which a status has no details may have marks of ours. Where details had to be left out,
+/// one of a node that holds nothing shows that all nodes that hold something are there.
+pub fn may_leave_out_marks(status: &RuleStatus) -> bool {
+    status.nodes.len() < MAX_DETAILS || !status.nodes.iter().any(holds_nothing)
 }
 
 fn detail(name: &str, record: &NodeRecord, history: &History) -> NodeDetail {

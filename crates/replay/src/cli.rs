@@ -373,7 +373,7 @@ fn clean_up(args: CleanupArgs) -> anyhow::Result<ExitCode> {
     let held = held.as_deref().map(cleanup::read).transpose()?;
     let told = cleanup::run(cleanup::Order {
         kubeconfig,
-        held: held.unwrap_or_default(),
+        held,
         mode: if dry_run {
             cleanup::Mode::Pretend
         } else {

@@ -109,8 +109,7 @@ pub(crate) fn marks(object: &Value) -> Vec<String> {
     marks
 }
 
-/// An empty list of taints is none at all.
-/// Replaces the taints of a node.
+/// Replaces the taints of a node. An empty list is none at all: the field goes.
 pub(crate) fn set_taints(object: &mut Value, taints: Vec<Value>) {
     if taints.is_empty() {
         remove(&mut object["spec"], "taints");

@@ -184,3 +184,67 @@ fn a_missing_tool_is_named_with_what_needs_it() -> Result<()> {
     }
     Ok(())
 }
+
+/// Answers as a cluster that has the Deployment but not the kinds any more, and notes what is asked of it. A pod cannot
+/// be asked in a cluster that runs none.
+const KUBECTL: &str = r#"#!/bin/bash
+printf '%s\n' "$*" >>"$0.log"
+case "$*" in
+    'get namespace'*) printf 'nodeguardian-system is of nodeguardian' ;;
+    *'get deployment/nodeguardian'*jsonpath*) printf 'r.example.com/nodeguardian:1' ;;
+    *'get deployment/nodeguardian'*) printf 'deployment.apps/nodeguardian\n' ;;
+    *' held') [ ! -e "$0.held" ] || cat "$0.held"; [ -e "$0.held" ] ;;
+    *' run nodeguardian-cleanup '*) cat >"$0.stdin" ;;
+esac
+"#;
+
+/// Runs `--cleanup` of a checkout where nothing was built, after the kinds were removed. Returns the output, and what
+/// the pod that undoes things got, if there was one.
+fn cleanup_without_kinds(held: Option<&str>) -> Result<(Output, Option<String>)> {
+    let dir = tempfile::tempdir()?;
+    let deploy = dir.path().join("deploy");
+    std::fs::create_dir(&deploy)?;
+    let script = deploy.join("deploy.sh");
+    std::fs::copy(root().join("deploy/deploy.sh"), &script)?;
+    let kubectl = dir.path().join("kubectl");
+    std::fs::write(&kubectl, KUBECTL)?;
+    std::fs::set_permissions(
+        &kubectl,
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )?;
+    if let Some(held) = held {
+        std::fs::write(dir.path().join("kubectl.held"), held)?;
+    }
+    let output = Command::new("/bin/bash")
+        .arg(script)
+        .arg("--cleanup")
+        .env_clear()
+        .env("PATH", format!("{}:{SYSTEM}", dir.path().display()))
+        .output()?;
+    let asked = std::fs::read_to_string(dir.path().join("kubectl.log"))?;
+    ensure!(asked.contains("get crd") || held.is_some(), "{asked}");
+    ensure!(asked.contains("delete "), "{asked}\n{output:?}");
+    let stdin = std::fs::read_to_string(dir.path().join("kubectl.stdin")).ok();
+    Ok((output, stdin))
+}
+
+#[test]
+fn what_the_state_knows_is_undone_although_the_rules_are_gone() -> Result<()> {
+    let held = r#"{"version": 1, "nodes": {"n-1": {"uid": "u-1", "marks": []}}}"#;
+    let (output, stdin) = cleanup_without_kinds(Some(held))?;
+    ensure!(output.status.code() == Some(0), "{output:?}");
+    ensure!(stdin.as_deref() == Some(held), "{stdin:?} {output:?}");
+    ensure!(
+        text(&output.stdout).contains(" cleanup --held -"),
+        "{output:?}"
+    );
+
+    let (output, stdin) = cleanup_without_kinds(None)?;
+    ensure!(output.status.code() == Some(0), "{output:?}");
+    ensure!(stdin.is_none(), "{stdin:?} {output:?}");
+    ensure!(
+        text(&output.stdout).contains("there are no rules, so nothing is held"),
+        "{output:?}"
+    );
+    Ok(())
+}

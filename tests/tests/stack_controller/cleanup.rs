@@ -363,3 +363,48 @@ fn writes_of_others_are_not_undone() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn a_node_of_which_nobody_says_what_was_set_is_not_called_done() -> Result<()> {
+    let Some(mut rig) = Rig::start(&[])? else {
+        return Ok(());
+    };
+    // As in the status of a rule that holds more nodes than it has details for.
+    let mut ledgers = serde_json::Map::new();
+    for name in ["n1", "n2"] {
+        Node::new(name).label(STAYS, "true").create(&rig.api)?;
+        let node = rig.node(name)?;
+        let mark = json!({"mark": {"key": {"kind": "label", "key": STAYS}, "value": "true"}});
+        let ledger = json!({"uid": node["metadata"]["uid"], "marks": [mark]});
+        ledgers.insert(name.to_owned(), ledger);
+    }
+    rig.apply_rule(&leaving_rule())?;
+    let detail = json!({
+        "name": "n1", "uid": ledgers["n1"]["uid"], "phase": "Triggered",
+        "triggeredAt": "2026-01-01T00:00:00Z",
+        "owned": [{"kind": "label", "key": STAYS, "value": "true"}],
+    });
+    let status = json!({"status": {"triggeredNodes": ["n1", "n2"], "nodes": [detail]}});
+    let status_path = format!("/apis/nodeguardian.k8s.io/v1/nodeguardianrules/{LEAVES}/status");
+    rig.api.patch(&status_path, &status)?;
+
+    let output = cleanup(&mut rig, &[])?;
+    ensure!(output.status.code() == Some(1), "{output:?}");
+    let problem = "node n2 is held by rule leaves, but its status does not say what was set there: give --held";
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(errors.contains(problem), "{errors}");
+    ensure!(
+        rig.status(LEAVES)?["triggeredNodes"] == json!(["n1", "n2"]),
+        "the status was cleared all the same"
+    );
+    ensure!(rig.node("n1")?["metadata"]["labels"][STAYS].is_null());
+
+    let held = rig.stack.dir().join("held.json");
+    write_file(&held, json!({"version": 1, "nodes": ledgers}).to_string())?;
+    let held = path(&held)?.to_owned();
+    let output = cleanup(&mut rig, &["--held", &held])?;
+    ensure!(output.status.success(), "{output:?}");
+    ensure!(rig.node("n2")?["metadata"]["labels"][STAYS].is_null());
+    ensure!(rig.status(LEAVES)?.is_null(), "{}", rig.status(LEAVES)?);
+    rig.close()
+}

@@ -400,3 +400,34 @@ fn a_rebuild_takes_off_what_was_being_removed_or_outdated() {
         assert!(story.after(30).changes.is_empty());
     }
 }
+
+/// What is published of one node more than there is room for, the last of them with a mark, and the others by `owned`.
+fn published(owned: &serde_json::Value) -> RuleStatus {
+    let details = (0..=status::MAX_DETAILS).map(|number| {
+        let cordon = serde_json::json!([{"kind": "cordon"}]);
+        let is_last = number == status::MAX_DETAILS;
+        serde_json::json!({
+            "name": format!("n-{number:04}"), "phase": "Triggered",
+            "triggeredAt": "2026-01-01T00:00:00Z",
+            "owned": if is_last { &cordon } else { owned },
+        })
+    });
+    let all = serde_json::json!({"nodes": details.collect::<Vec<_>>()});
+    let mut history = History::default();
+    status::restore(&mut history, "r", "", &serde_json::from_value(all).unwrap());
+    let standing = status::Standing::Disabled { waiting: true };
+    status::of("r", 1, &standing, &history, (None, START))
+}
+
+#[test]
+fn details_of_nodes_with_marks_are_the_last_to_be_left_out() {
+    let some = published(&serde_json::json!([]));
+    assert_eq!(some.triggered_nodes.len(), status::MAX_DETAILS + 1);
+    assert_eq!(some.nodes.len(), status::MAX_DETAILS);
+    assert_eq!(some.nodes.last().unwrap().name, "n-2000");
+    assert!(!status::may_leave_out_marks(&some));
+
+    let all = published(&serde_json::json!([{"kind": "cordon"}]));
+    assert_eq!(all.nodes.len(), status::MAX_DETAILS);
+    assert!(status::may_leave_out_marks(&all));
+}

@@ -6,7 +6,9 @@
 
 mod cluster;
 mod held;
+mod known;
 mod told;
+mod untold;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,6 +20,8 @@ use ng_kube::objects::Node;
 use serde_json::{Map, Value, json};
 
 use crate::node_object::{differences, unset};
+
+use known::Known;
 
 pub(crate) use cluster::Cluster;
 pub(crate) use held::{export, read};
@@ -38,8 +42,8 @@ pub(crate) enum Mode {
 #[derive(Debug)]
 pub(crate) struct Order {
     pub(crate) kubeconfig: Option<PathBuf>,
-    /// What `held` printed.
-    pub(crate) held: Ledgers,
+    /// What `held` printed, where it was asked.
+    pub(crate) held: Option<Ledgers>,
     pub(crate) mode: Mode,
 }
 
@@ -51,16 +55,20 @@ pub(crate) fn run(order: Order) -> anyhow::Result<Told> {
     let cluster = Cluster::connect(order.kubeconfig.as_deref())?;
     let rules = cluster.rules()?;
     let mut told = Told::new(order.mode);
-    let mut ledgers = held::from_statuses(&rules, &mut told.problems);
-    held::merge(&mut ledgers, order.held);
-    for node in cluster.nodes()? {
-        match undo(&cluster, node, &ledgers, order.mode) {
+    let nodes = cluster.nodes()?;
+    let statuses = held::statuses(&rules, &mut told.problems);
+    let untold = untold::untold(&statuses, order.held.as_ref(), &nodes);
+    told.problems.extend(untold);
+    let mut known = held::from_statuses(&statuses);
+    known.add(order.held.unwrap_or_default());
+    for node in nodes {
+        match undo(&cluster, node, &known, order.mode) {
             Ok(changes) => told.note(changes),
             Err(problem) => told.problems.push(problem),
         }
     }
     if order.mode == Mode::Change {
-        check(&cluster, &ledgers, &mut told);
+        check(&cluster, &known, &mut told);
         if told.problems.is_empty() {
             clear_statuses(&cluster, &rules, &mut told);
         }
@@ -77,15 +85,10 @@ pub(crate) struct Undone {
 }
 
 /// Takes our marks off one node, again after someone else has changed it. An error names the node.
-fn undo(
-    cluster: &Cluster,
-    mut node: Value,
-    ledgers: &Ledgers,
-    mode: Mode,
-) -> Result<Undone, String> {
+fn undo(cluster: &Cluster, mut node: Value, known: &Known, mode: Mode) -> Result<Undone, String> {
     let name = name(&node).to_owned();
     for _ in 0..ATTEMPTS {
-        let cleaned = without_ours(&node, ledgers);
+        let cleaned = without_ours(&node, known);
         let undone = Undone {
             node: name.clone(),
             changes: differences(&node, &cleaned),
@@ -122,12 +125,16 @@ fn name(node: &Value) -> &str {
     node["metadata"]["name"].as_str().unwrap_or_default()
 }
 
+fn uid(node: &Value) -> &str {
+    node["metadata"]["uid"].as_str().unwrap_or_default()
+}
+
 /// The node as it is without our marks.
-fn without_ours(node: &Value, ledgers: &Ledgers) -> Value {
+fn without_ours(node: &Value, known: &Known) -> Value {
     let mut cleaned = node.clone();
-    let known = ledgers.get_key_value(name(node));
-    let mine: Ledgers = known
-        .map(|(name, ledger)| (name.clone(), ledger.clone()))
+    let ledger = known.of(name(node), uid(node));
+    let mine: Ledgers = ledger
+        .map(|ledger| (name(node).to_owned(), ledger))
         .into_iter()
         .collect();
     for change in hand_back(&mine, &table(node, &mine)) {
@@ -183,7 +190,7 @@ fn changed(before: &Value, after: &Value) -> Map<String, Value> {
 }
 
 /// Looks once more: whoever still runs NodeGuardian has it set again by now.
-fn check(cluster: &Cluster, ledgers: &Ledgers, told: &mut Told) {
+fn check(cluster: &Cluster, known: &Known, told: &mut Told) {
     let nodes = match cluster.nodes() {
         Ok(nodes) => nodes,
         Err(error) => {
@@ -194,7 +201,7 @@ fn check(cluster: &Cluster, ledgers: &Ledgers, told: &mut Told) {
     };
     for node in nodes {
         let start = format!("node {}: ", name(&node));
-        let left = differences(&node, &without_ours(&node, ledgers));
+        let left = differences(&node, &without_ours(&node, known));
         let is_told = told
             .problems
             .iter()
@@ -246,6 +253,32 @@ mod tests {
             "spec": {"taints": [{"key": "y"}], "unschedulable": null},
         });
         assert_eq!(patch(&before, &after), expected);
+    }
+
+    /// A rule whose status says that it has put a label on `n-1`.
+    fn rule(name: &str, uid: &str, label: &str) -> Value {
+        json!({
+            "metadata": {"name": name},
+            "status": {"triggeredNodes": ["n-1"], "nodes": [{
+                "name": "n-1", "uid": uid, "phase": "Triggered", "triggeredAt": "2026-01-01T00:00:00Z",
+                "owned": [{"kind": "label", "key": label, "value": "1"}],
+            }]},
+        })
+    }
+
+    #[test]
+    fn a_status_of_the_node_before_hides_no_mark_of_the_one_that_is_there() {
+        let rules = [rule("a", "u-old", "of-a"), rule("b", "u-new", "of-b")];
+        let copy = json!({"n-1": {"uid": "u-new", "marks": [
+            {"mark": {"key": {"kind": "label", "key": "of-state"}, "value": "1"}},
+        ]}});
+        let mut known = held::from_statuses(&held::statuses(&rules, &mut Vec::new()));
+        known.add(serde_json::from_value(copy).unwrap());
+        let labels = json!({"of-a": "1", "of-b": "1", "of-state": "1"});
+        let node =
+            json!({"metadata": {"name": "n-1", "uid": "u-new", "labels": labels}, "spec": {}});
+        let cleaned = without_ours(&node, &known);
+        assert_eq!(cleaned["metadata"]["labels"], json!({"of-a": "1"}));
     }
 
     #[test]
