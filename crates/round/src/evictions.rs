@@ -496,3 +496,6 @@ fn candidates(pods: &[Pod], node: &str, task: &Task) -> Vec<EvictablePod> {
     order(&mut chosen);
     chosen
 }
+
+#[cfg(test)]
+mod tests;
