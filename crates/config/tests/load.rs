@@ -135,41 +135,44 @@ fn an_invalid_file_falls_back_as_a_whole() {
     assert_eq!(mounts.kept().as_deref(), Some(INFO));
 }
 
+/// Files that cannot be used, and whether they are read to pause, and to be a dry run.
+const STOPS: &[(&str, bool, bool)] = &[
+    (
+        r#"{"email": {"smtpPort": "abc"}, "safety": {"paused": true, "dryRun": true}}"#,
+        true,
+        true,
+    ),
+    (
+        r#"{"log": {"level": "LOUD"}, "safety": {"dryRun": true}}"#,
+        false,
+        true,
+    ),
+    // A wrong limit beside it is not used, and does not end the stop.
+    (
+        r#"{"safety": {"maxNodes": "many", "paused": true}}"#,
+        true,
+        false,
+    ),
+    (
+        r#"{"safety": {"paused": "perhaps", "dryRun": true}}"#,
+        false,
+        true,
+    ),
+    (
+        r#"{"log": {"level": "LOUD"}, "safety": {"maxNodes": 7}}"#,
+        false,
+        false,
+    ),
+    (
+        r#"{"safety": {"paused": true, "dryRun": true}"#,
+        false,
+        false,
+    ),
+];
+
 #[test]
 fn the_stops_of_a_broken_file_hold_where_the_defaults_stand_in() {
-    for (text, paused, dry_run) in [
-        (
-            r#"{"email": {"smtpPort": "abc"}, "safety": {"paused": true, "dryRun": true}}"#,
-            true,
-            true,
-        ),
-        (
-            r#"{"log": {"level": "LOUD"}, "safety": {"dryRun": true}}"#,
-            false,
-            true,
-        ),
-        // A wrong limit beside it is not used, and does not end the stop.
-        (
-            r#"{"safety": {"maxNodes": "many", "paused": true}}"#,
-            true,
-            false,
-        ),
-        (
-            r#"{"safety": {"paused": "perhaps", "dryRun": true}}"#,
-            false,
-            true,
-        ),
-        (
-            r#"{"log": {"level": "LOUD"}, "safety": {"maxNodes": 7}}"#,
-            false,
-            false,
-        ),
-        (
-            r#"{"safety": {"paused": true, "dryRun": true}"#,
-            false,
-            false,
-        ),
-    ] {
+    for (text, paused, dry_run) in STOPS.iter().copied() {
         let mounts = Mounts::new();
         mounts.put("config/config.json", text);
         let loaded = mounts.load();

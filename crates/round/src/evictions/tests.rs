@@ -1,7 +1,5 @@
 //! When no pass is made at all.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
-
 use std::cell::Cell;
 
 use ng_config::Config;
