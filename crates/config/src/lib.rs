@@ -36,6 +36,7 @@ mod secret;
 mod sections;
 mod setting;
 mod size;
+mod stops;
 mod suggest;
 mod text;
 mod tree;

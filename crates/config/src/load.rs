@@ -11,6 +11,7 @@ use crate::issue::{Entry, Issue, Origin};
 use crate::model::Config;
 use crate::resolve::{Detail, File, Inputs, Resolution, parse, resolve};
 use crate::secret::Secret;
+use crate::stops::{self, Broken};
 use crate::tree::{Format, Node};
 
 /// The name of the kept file in the state directory.
@@ -95,7 +96,8 @@ pub enum State {
 pub enum Used {
     /// The last file that was valid. That is the mounted one if only a Secret file or a variable is wrong.
     LastValid,
-    /// The built-in defaults: no valid file was seen yet.
+    /// The built-in defaults: no valid file was seen yet. `safety.paused` and `safety.dryRun` hold wherever the invalid
+    /// one sets them and can be read so far.
     Defaults,
 }
 
@@ -181,8 +183,16 @@ fn choose(
     let (config, entries, used) = if wrong == Wrong::default() {
         (config, entries, Used::LastValid)
     } else {
-        let stand_in = last_valid(sources, &mounted, wrong, &mut warnings);
-        (stand_in.0.config, stand_in.0.entries, stand_in.1)
+        let (mut stand_in, used) = last_valid(sources, &mounted, wrong, &mut warnings);
+        if let (Used::Defaults, Some(file)) = (used, &mounted.file) {
+            let broken = Broken {
+                name: &file.name,
+                config: &config,
+                entries: &entries,
+            };
+            warnings.extend(stops::take_over(&mut stand_in, &broken));
+        }
+        (stand_in.config, stand_in.entries, used)
     };
     Loaded {
         config,

@@ -104,11 +104,9 @@ fn an_invalid_file_falls_back_as_a_whole() {
     mounts.put("config/config.json", BROKEN);
     let first = mounts.load();
     assert_eq!(used(&first), Some(Used::Defaults));
-    assert_eq!(
-        first.config,
-        Config::default(),
-        "not even the valid half of the file is used"
-    );
+    let mut expected = Config::default();
+    expected.safety.paused = true;
+    assert_eq!(first.config, expected, "of the valid half only the stop");
     assert_eq!(
         errors(&first),
         [
@@ -135,6 +133,97 @@ fn an_invalid_file_falls_back_as_a_whole() {
         .unwrap();
     assert_eq!(level.origin, Origin::File(LAST_VALID.to_owned()));
     assert_eq!(mounts.kept().as_deref(), Some(INFO));
+}
+
+/// Files that cannot be used, and whether they are read to pause, and to be a dry run.
+const STOPS: &[(&str, bool, bool)] = &[
+    (
+        r#"{"email": {"smtpPort": "abc"}, "safety": {"paused": true, "dryRun": true}}"#,
+        true,
+        true,
+    ),
+    (
+        r#"{"log": {"level": "LOUD"}, "safety": {"dryRun": true}}"#,
+        false,
+        true,
+    ),
+    // A wrong limit beside it is not used, and does not end the stop.
+    (
+        r#"{"safety": {"maxNodes": "many", "paused": true}}"#,
+        true,
+        false,
+    ),
+    (
+        r#"{"safety": {"paused": "perhaps", "dryRun": true}}"#,
+        false,
+        true,
+    ),
+    (
+        r#"{"log": {"level": "LOUD"}, "safety": {"maxNodes": 7}}"#,
+        false,
+        false,
+    ),
+    (
+        r#"{"safety": {"paused": true, "dryRun": true}"#,
+        false,
+        false,
+    ),
+];
+
+#[test]
+fn the_stops_of_a_broken_file_hold_where_the_defaults_stand_in() {
+    for (text, paused, dry_run) in STOPS.iter().copied() {
+        let mounts = Mounts::new();
+        mounts.put("config/config.json", text);
+        let loaded = mounts.load();
+        assert_eq!(used(&loaded), Some(Used::Defaults), "{text}");
+        let mut expected = Config::default();
+        (expected.safety.paused, expected.safety.dry_run) = (paused, dry_run);
+        assert_eq!(loaded.config, expected, "{text}");
+        let told = |path: &str| {
+            let start = format!("config.json: {path}: holds although the file is not in use");
+            warnings(&loaded)
+                .iter()
+                .any(|text| text.starts_with(&start))
+        };
+        assert_eq!(
+            (told("safety.paused"), told("safety.dryRun")),
+            (paused, dry_run),
+            "{text}"
+        );
+        let looked = inspect(&mounts.sources());
+        let entry = |path| {
+            looked
+                .entries
+                .iter()
+                .find(|entry| entry.path == path)
+                .unwrap()
+        };
+        for (path, set) in [("safety.paused", paused), ("safety.dryRun", dry_run)] {
+            let origin = if set {
+                Origin::File("config.json".to_owned())
+            } else {
+                Origin::Default
+            };
+            assert_eq!(
+                (&entry(path).value, &entry(path).origin),
+                (&set.into(), &origin),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_valid_file_that_was_kept_decides_on_its_stops() {
+    let mounts = Mounts::new();
+    mounts.put("config/config.json", r#"{"safety": {"dryRun": true}}"#);
+    assert_eq!(mounts.load().state, State::Valid);
+    mounts.put("config/config.json", BROKEN);
+    let loaded = mounts.load();
+    assert_eq!(used(&loaded), Some(Used::LastValid));
+    let safety = loaded.config.safety;
+    assert_eq!((safety.paused, safety.dry_run), (false, true));
 }
 
 #[test]

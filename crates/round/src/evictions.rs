@@ -45,10 +45,12 @@ pub(crate) struct Passes {
     pub(crate) changed: bool,
 }
 
-/// Carries on every job in `history`.
+/// Carries on every job in `history`. The emergency stop and the dry run of all rules hold for jobs of rules that are
+/// not evaluated, too: no pod is asked for, and no mark is set before one would be.
 pub(crate) fn run(store: &mut Store, history: &History, desk: &Desk<'_>) -> anyhow::Result<Passes> {
     let mut passes = Passes::default();
-    if desk.config.safety.paused {
+    let safety = &desk.config.safety;
+    if safety.paused || safety.dry_run {
         return Ok(passes);
     }
     let deadline = (Instant::now() + RUN_LIMIT).min(desk.deadline);
@@ -494,3 +496,6 @@ fn candidates(pods: &[Pod], node: &str, task: &Task) -> Vec<EvictablePod> {
     order(&mut chosen);
     chosen
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,6 +73,7 @@ pub fn safety(config: &Config) -> Safety {
     Safety {
         max_nodes,
         paused: config.safety.paused,
+        dry_run: config.safety.dry_run,
     }
 }
 

@@ -1,10 +1,10 @@
 //! The end of an episode: recovery, or release by a rule that is edited, disabled or deleted.
 
-use crate::history::{History, MarkKey, NodeRecord, Phase};
+use crate::history::{Guard, History, MarkKey, NodeRecord, Phase};
 use crate::plan::{AlertKind, Happening, Input, Plan};
 use crate::rule::{RecoveryAction, Rule};
 
-use super::{Act, Retired, Told, Turn, World};
+use super::{Act, Due, Retired, Told, Turn, World};
 
 /// The end of an episode, however it comes.
 pub(super) struct Ending<'run, 'a> {
@@ -148,5 +148,43 @@ pub(super) fn release(
         .any(|(node, ledger)| ledger.is_leaving() && world.positions.contains_key(node.as_str()));
     if !ended && !leaving {
         history.rules.remove(retired.name);
+    }
+}
+
+/// While every rule is a dry run: nodes of rules that are not evaluated, since they are invalid or missing, give up
+/// what was set and what is under way, as those of the others do. They stay triggered, and dry until their rule is
+/// evaluated again.
+pub(super) fn withdraw(
+    history: &mut History,
+    due: &[&Due<'_>],
+    world: &World<'_>,
+    turn: &mut Turn,
+    plan: &mut Plan,
+) {
+    for (rule, remembered) in &mut history.rules {
+        if due.iter().any(|due| due.rule.name == *rule) {
+            continue;
+        }
+        for (name, record) in &mut remembered.records {
+            // A node that is missing for a while has its turn when it is back: nothing can be given up before.
+            let Some(node) = world.positions.get(name.as_str()).copied() else {
+                continue;
+            };
+            if record.dry_run || !record.is_active() {
+                continue;
+            }
+            let guard = Some(Guard::DryRun);
+            let mut held = world.decision(rule, node, Happening::Held, Vec::new());
+            held.guard.clone_from(&guard);
+            plan.decisions.push(held);
+            let marks = record.marks.iter();
+            turn.given_up
+                .extend(marks.map(|mark| (name.clone(), mark.key.clone())));
+            record.dry_run = true;
+            record.admitted = false;
+            record.jobs.retain(|job| job.end.is_some());
+            record.pause(guard.as_ref(), world.inputs.now);
+            record.guard = guard;
+        }
     }
 }

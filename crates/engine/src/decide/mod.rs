@@ -85,6 +85,8 @@ pub struct Safety {
     pub max_nodes: MaxNodes,
     /// The emergency stop: no change to the cluster.
     pub paused: bool,
+    /// Whether every rule is a dry run, those that are not evaluated included.
+    pub dry_run: bool,
 }
 
 /// Turns template texts into values.
@@ -138,6 +140,9 @@ pub fn decide(history: &mut History, inputs: &Inputs<'_>) -> Plan {
     }
     for retired in inputs.retired {
         ending::release(history, retired, &world, &mut turn, &mut plan);
+    }
+    if inputs.safety.dry_run {
+        ending::withdraw(history, &due, &world, &mut turn, &mut plan);
     }
     guards::admit(history, &due, &world, &mut turn, &mut plan);
     marks::reconcile(history, &world, &turn, &mut plan);

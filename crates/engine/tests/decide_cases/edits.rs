@@ -265,3 +265,45 @@ fn enabling_a_rule_again_respects_the_cooldown() {
         "ten minutes after its last trigger"
     );
 }
+
+/// What a rule that is invalid, or missing from the snapshot, holds while every rule is a dry run.
+#[test]
+fn where_all_rules_are_dry_one_that_is_not_evaluated_lets_go() {
+    let actions = format!("{{type: cordon}}, {{type: drain}}, {TAINT}, {LABEL}, {ALERT}");
+    let all = ["n1 hot=yes:NoSchedule state=hot cordoned"];
+    for (paused, missing) in [(false, false), (false, true), (true, false)] {
+        let mut story = triggered(&rule(&actions, "{type: uncordon}", ""));
+        assert_eq!(story.marks(), all);
+        let present = story.jobs("hot", "n1");
+        assert_eq!(present, 1);
+        story.resting = Some("hot");
+        assert!(story.after(30).changes.is_empty() && story.marks() == all);
+
+        (story.safety.dry_run, story.safety.paused) = (true, paused);
+        let away = missing.then(|| story.cluster.nodes.remove("n1")).flatten();
+        if let Some(node) = away {
+            assert!(story.after(30).changes.is_empty());
+            story.cluster.nodes.insert("n1".to_owned(), node);
+        }
+        let plan = story.after(30);
+        assert_eq!(story.guard("hot", "n1"), "dryRun");
+        assert_eq!(story.jobs("hot", "n1"), 0, "a drain under way stops");
+        assert!(story.is_triggered("hot", "n1") && plan.alerts.is_empty());
+        if paused {
+            assert_eq!(story.marks(), all, "the emergency stop comes first");
+            story.safety.paused = false;
+            story.after(30);
+        }
+        assert!(story.marks().is_empty(), "{:?}", story.marks());
+        assert!(story.repeat(5, 30).changes.is_empty());
+
+        // Nobody but the rule itself can say what it wants again.
+        story.safety.dry_run = false;
+        assert!(story.repeat(3, 30).changes.is_empty());
+        story.resting = None;
+        let plan = story.after(30);
+        assert_eq!(story.marks(), all);
+        assert_eq!(story.jobs("hot", "n1"), 1);
+        assert!(plan.alerts.is_empty(), "its alert was told");
+    }
+}

@@ -111,6 +111,7 @@ impl Story {
             safety: Safety {
                 max_nodes: MaxNodes::Percent(100),
                 paused: false,
+                dry_run: false,
             },
             readings: BTreeMap::new(),
             lag: 0,

@@ -8,6 +8,7 @@ use ng_engine::spec::{ActionSpec, ChannelSpec, ConditionSpec, RuleSpec};
 use ng_engine::time::Time;
 use serde_json::Value;
 
+use super::Scene;
 use super::direct::Arguments;
 
 /// The name of a rule that has none, as in the existing scripts.
@@ -30,7 +31,7 @@ impl Call {
     /// Reads the arguments; or everything that is wrong with them.
     pub(crate) fn read(
         [template, rule, nodes, channels]: &Arguments,
-        now: Time,
+        scene: &Scene,
     ) -> Result<Self, Vec<String>> {
         let mut mistakes = Vec::new();
         let mut note = |what: &str, mistake: String| mistakes.push(format!("{what}: {mistake}"));
@@ -48,7 +49,10 @@ impl Call {
         };
         let alerts = nodes
             .iter()
-            .map(|node| rule.alert(node, template, now))
+            .map(|node| Alert {
+                dry_run: rule.spec.metadata.dry_run || scene.config.safety.dry_run,
+                ..rule.alert(node, template, scene.now)
+            })
             .collect();
         Ok(Self {
             template: template.trim().to_owned(),
@@ -125,7 +129,7 @@ impl RuleFacts {
             since: now,
             repeats: 0,
             guard: None,
-            dry_run: self.spec.metadata.dry_run,
+            dry_run: false,
             metrics: node.metrics.clone(),
             conditions: conditions.map(|condition| input(condition, node)).collect(),
             actions,

@@ -48,7 +48,7 @@ pub fn run(env: &Env, arguments: &Arguments) -> ExitCode {
         Ok(scene) => scene,
         Err(code) => return code,
     };
-    let call = match Call::read(arguments, scene.now) {
+    let call = match Call::read(arguments, &scene) {
         Ok(call) => call,
         Err(mistakes) => {
             for mistake in mistakes {

@@ -227,7 +227,7 @@ fn of_rule(path: &Path, sample: &[Alert], scene: &Scene) -> Result<Vec<Alert>, S
         Value::Array(nodes).to_string(),
         "[]".to_owned(),
     ];
-    Call::read(&call, scene.now)
+    Call::read(&call, scene)
         .map(|call| call.alerts)
         .map_err(|mistakes| format!("{}: {}", path.display(), mistakes.join("; ")))
 }

@@ -198,6 +198,21 @@ fn a_direct_call_posts_at_once_and_fails_with_its_receiver() {
 }
 
 #[test]
+fn a_direct_call_is_a_dry_run_where_its_rule_or_every_rule_is_one() {
+    let good = Receiver::good();
+    let desk = Desk::new(good.url());
+    let dry = r#"{"metadata": {"name": "hot"}, "spec": {"metadata": {"dryRun": true}}}"#;
+    for (every, rule, expected) in [(false, RULE, false), (false, dry, true), (true, RULE, true)] {
+        desk.configure(good.url(), &json!({"safety": {"dryRun": every}}));
+        let done = call(&desk, &["", rule, r#"["n1"]"#, r#"["webhook"]"#], &[]);
+        assert_eq!(done.status, Some(0), "{done:?}");
+        let requests = good.requests();
+        let body = &requests.last().expect("a request").body;
+        assert_eq!(body["dryRun"], json!(expected), "{every} {rule}: {body}");
+    }
+}
+
+#[test]
 fn a_test_message_says_that_it_is_one() {
     let good = Receiver::good();
     let desk = Desk::new(good.url());
