@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, ensure};
+use ng_tests::server::write_file;
 
 use crate::checkout::root;
 
@@ -207,13 +208,13 @@ fn cleanup_without_kinds(held: Option<&str>) -> Result<(Output, Option<String>)>
     let script = deploy.join("deploy.sh");
     std::fs::copy(root().join("deploy/deploy.sh"), &script)?;
     let kubectl = dir.path().join("kubectl");
-    std::fs::write(&kubectl, KUBECTL)?;
+    write_file(&kubectl, KUBECTL)?;
     std::fs::set_permissions(
         &kubectl,
         std::os::unix::fs::PermissionsExt::from_mode(0o755),
     )?;
     if let Some(held) = held {
-        std::fs::write(dir.path().join("kubectl.held"), held)?;
+        write_file(&dir.path().join("kubectl.held"), held)?;
     }
     let output = Command::new("/bin/bash")
         .arg(script)
