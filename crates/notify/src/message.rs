@@ -1,5 +1,7 @@
 //! One thing to tell on one or more channels.
 
+use std::fmt;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use ng_engine::history::Guard;
@@ -7,6 +9,7 @@ use ng_engine::parcel::Reading;
 use ng_engine::plan::{ActionNote, AlertKind, Input, Notice};
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
+use serde::{Serialize, Serializer};
 
 /// What is told of the nodes of one rule: words made from a template, and the facts they were made from.
 ///
@@ -57,9 +60,9 @@ pub struct Message {
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeFacts {
     /// Name of the node.
-    pub name: String,
+    pub name: Piece,
     /// Of this node under this rule in this cluster; the same from trigger to recovery.
-    pub fingerprint: String,
+    pub fingerprint: Piece,
     /// When its episode began.
     pub since: Time,
     /// How often the actions ran again.
@@ -78,28 +81,103 @@ pub struct NodeFacts {
     pub notice: Option<Arc<Notice>>,
 }
 
+/// A text that may be part of a longer one: those of a thousand nodes are one piece of memory.
+#[derive(Clone)]
+pub struct Piece {
+    whole: Arc<str>,
+    from: u32,
+    to: u32,
+}
+
+impl Piece {
+    /// A part of a text; what is beyond its end, or beyond 4 GiB, is left out.
+    pub fn of(whole: &Arc<str>, part: Range<usize>) -> Self {
+        let place = |at| u32::try_from(whole.floor_char_boundary(at)).unwrap_or(u32::MAX);
+        Self {
+            from: place(part.start),
+            to: place(part.end),
+            whole: Arc::clone(whole),
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        let at = |place| usize::try_from(place).unwrap_or(usize::MAX);
+        let part = self.whole.get(at(self.from)..at(self.to));
+        part.unwrap_or_default()
+    }
+}
+
+impl Deref for Piece {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl<T: Into<Arc<str>>> From<T> for Piece {
+    fn from(text: T) -> Self {
+        let whole = text.into();
+        let end = whole.len();
+        Self::of(&whole, 0..end)
+    }
+}
+
+impl PartialEq for Piece {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl fmt::Debug for Piece {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), out)
+    }
+}
+
+impl fmt::Display for Piece {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_str(), out)
+    }
+}
+
+impl Serialize for Piece {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self)
+    }
+}
+
 /// Known metrics in the order of their names, which most nodes of a message have in common.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Metrics {
     names: Arc<[String]>,
-    values: Vec<f64>,
+    /// Of several nodes, one after another.
+    values: Arc<[f64]>,
+    /// Where those of this node begin.
+    from: usize,
 }
 
 impl Metrics {
     /// The values of metrics whose names are in order.
     pub fn of(names: &Arc<[String]>, values: impl IntoIterator<Item = f64>) -> Self {
-        let mut known = Vec::with_capacity(names.len());
-        known.extend(values);
+        Self::nth(names, &values.into_iter().collect(), 0)
+    }
+
+    /// The values of one of several nodes, from the values of all.
+    pub(crate) fn nth(names: &Arc<[String]>, values: &Arc<[f64]>, node: usize) -> Self {
         Self {
+            from: names.len() * node,
             names: Arc::clone(names),
-            values: known,
+            values: Arc::clone(values),
         }
     }
 
     /// Names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         let names = self.names.iter().map(String::as_str);
-        names.zip(self.values.iter().copied())
+        let values = self.values.get(self.from..).unwrap_or_default();
+        names.zip(values.iter().copied())
     }
 
     /// The value of a metric.
@@ -114,27 +192,36 @@ impl Metrics {
     }
 }
 
+impl PartialEq for Metrics {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
 /// The conditions of a node, which most nodes of a message have in common but for the numbers.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Conditions {
     heads: Arc<[Input]>,
-    readings: Vec<Reading>,
+    /// Of several nodes, one after another.
+    readings: Arc<[Reading]>,
+    /// Where those of this node begin.
+    from: usize,
 }
 
 impl Conditions {
-    /// Conditions with numbers in the place of their own.
-    pub fn of(heads: &Arc<[Input]>, readings: impl IntoIterator<Item = Reading>) -> Self {
-        let mut known = Vec::with_capacity(heads.len());
-        known.extend(readings);
+    /// The conditions of one of several nodes, from the numbers of all, which stand in the place of their own.
+    pub(crate) fn nth(heads: &Arc<[Input]>, readings: &Arc<[Reading]>, node: usize) -> Self {
         Self {
+            from: heads.len() * node,
             heads: Arc::clone(heads),
-            readings: known,
+            readings: Arc::clone(readings),
         }
     }
 
     /// Each with its numbers, which are the ones that count.
     pub fn iter(&self) -> impl Iterator<Item = (&Input, Reading)> {
-        self.heads.iter().zip(self.readings.iter().copied())
+        let readings = self.readings.get(self.from..).unwrap_or_default();
+        self.heads.iter().zip(readings.iter().copied())
     }
 
     /// Each by itself.
@@ -152,7 +239,13 @@ impl FromIterator<Input> for Conditions {
     fn from_iter<I: IntoIterator<Item = Input>>(inputs: I) -> Self {
         let heads: Arc<[Input]> = inputs.into_iter().collect();
         let readings = heads.iter().map(Reading::of).collect();
-        Self { heads, readings }
+        Self::nth(&heads, &readings, 0)
+    }
+}
+
+impl PartialEq for Conditions {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
     }
 }
 

@@ -13,8 +13,8 @@ pub(crate) const AT: Time = Time::from_millis(1_767_323_045_678);
 /// A node that triggered four minutes ago.
 pub(crate) fn node(name: &str) -> NodeFacts {
     NodeFacts {
-        name: name.to_owned(),
-        fingerprint: format!("{name}-9f86d081"),
+        name: name.into(),
+        fingerprint: format!("{name}-9f86d081").into(),
         since: Time::from_millis(AT.millis() - 240_678),
         repeats: 0,
         guard: None,

@@ -39,8 +39,8 @@ pub use database::{Database, Format, Notice};
 pub use error::StateError;
 pub use monitor::{Incident, Rows};
 pub use outbox::{
-    Claim, Delivery, DeliveryState, Facts, FreshAlert, Keep, Loaded, OpenDelivery, OpenParcel,
-    OutboxCounts, OutboxFilter, QueuedAlert, Settlement, Tally,
+    Agenda, Claim, Delivery, DeliveryState, Facts, FreshAlert, Keep, Loaded, OpenDelivery,
+    OpenParcel, OutboxCounts, OutboxFilter, QueuedAlert, Settlement, Tally,
 };
 pub use rules::{Glance, Glances};
 pub use stamp::Stamp;

@@ -33,7 +33,7 @@ use crate::place::Place;
 pub use admission::FreshAlert;
 pub use parcels::Loaded;
 pub(crate) use parcels::queue;
-pub use sending::{Claim, OpenDelivery, OpenParcel, Settlement};
+pub use sending::{Agenda, Claim, OpenDelivery, OpenParcel, Settlement};
 pub use upkeep::{Keep, Tally};
 
 /// How far a channel is with an alert.

@@ -1,8 +1,8 @@
 //! One delivery run: what is new is admitted, what is due is claimed, sent and settled.
 //!
 //! ```text
-//! [admit ─▶ plan ─▶ claim] ─▶ [start] ─▶ send ─▶ [settle] ─▶ [start the next] ─▶ …
-//!                              one message of a receiver at a time
+//! [admit ─▶ plan ─▶ claim, start the first] ─▶ send ─▶ [settle] ─▶ [start the next] ─▶ send ─▶ …
+//!                                              one message of a receiver at a time
 //! ```
 //!
 //! Brackets are transactions. An attempt is counted before it is made and settled before the receiver gets its next
@@ -18,7 +18,7 @@ use ng_config::Config;
 use ng_delivery::{Admission, Flapping, Memory, Retrying};
 use ng_engine::time::Time;
 use ng_hook::Logger;
-use ng_state::{Keep, Store, Transaction};
+use ng_state::{Agenda, Keep, Store, Transaction};
 
 use crate::chance::Chance;
 use crate::courier::Shared;
@@ -97,31 +97,32 @@ impl Desk<'_> {
     }
 }
 
-/// Delivers what is due; to be called where [`Store::has_work`]. `share` is only called when there is something to send.
+/// Delivers what is due; to be called where there is work. Returns whether there was anything to send.
 pub fn deliver(
     store: &mut Store,
+    agenda: &Agenda,
     desk: &Desk<'_>,
     chance: &mut Chance,
-    share: impl FnOnce(&mut Store) -> anyhow::Result<Shared>,
-) -> anyhow::Result<()> {
+    shared: Shared,
+) -> anyhow::Result<bool> {
     let claimant = store.claimant(chance.number())?;
     let mut transaction = store.begin()?;
-    let news = admit(&mut transaction, desk)?;
+    let news = admit(&mut transaction, agenda, desk)?;
     let lanes = plan::claim(&mut transaction, desk, &claimant)?;
     transaction.commit()?;
     (desk.step)(Step::Committed);
     news.log(desk.log);
     if lanes.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
-    let shared = Arc::new(share(store)?);
     lanes::Run {
         store,
         desk,
         claimant: &claimant,
         chance,
     }
-    .send(lanes, &shared)
+    .send(lanes, &Arc::new(shared))?;
+    Ok(true)
 }
 
 /// What was decided about new alerts.
@@ -148,55 +149,56 @@ impl News {
     }
 }
 
-/// Decides about new alerts, and lets go of what has calmed down.
-fn admit(transaction: &mut Transaction<'_>, desk: &Desk<'_>) -> anyhow::Result<News> {
+/// Decides about new alerts, and lets go of what has calmed down. What has come up since the look at the agenda is left
+/// to the next run.
+fn admit(
+    transaction: &mut Transaction<'_>,
+    agenda: &Agenda,
+    desk: &Desk<'_>,
+) -> anyhow::Result<News> {
     let now = desk.clock.now();
     let flapping = desk.flapping();
     let mut news = News::default();
-    transaction.admit(now, |alert, memory| {
-        let admission = memory.admit(&alert.fresh, &flapping);
-        match admission {
-            Admission::Mute => news.muted += 1,
-            Admission::SendFlapping => {
-                news.began.push(format!("{} of {}", alert.node, alert.rule));
+    if agenda.fresh {
+        transaction.admit(now, |alert, memory| {
+            let admission = memory.admit(&alert.fresh, &flapping);
+            match admission {
+                Admission::Mute => news.muted += 1,
+                Admission::SendFlapping => {
+                    news.began.push(format!("{} of {}", alert.node, alert.rule));
+                }
+                Admission::Send | Admission::Hold => {}
             }
-            Admission::Send | Admission::Hold => {}
-        }
-        admission
-    })?;
-    news.calm = transaction.calm_down(now, Memory::calm_down)?;
+            admission
+        })?;
+    }
+    if agenda.calm {
+        news.calm = transaction.calm_down(now, Memory::calm_down)?;
+    }
     Ok(news)
 }
 
-/// The note of the last time the outbox was cleared up.
-const CLEARED: &str = "alert-manager/cleared";
-/// Where runs have something to do.
-const CLEARING_INTERVAL: Duration = Duration::from_mins(1);
-/// Where they have not, so that dead letters do not stay for ever.
-const IDLE_INTERVAL: Duration = Duration::from_hours(1);
+/// How long nothing is cleared up after runs that have something to send: those that only wait come in between.
+pub(crate) const BUSY_INTERVAL: Duration = Duration::from_mins(5);
+/// After runs that have something to do and nothing to send.
+pub(crate) const CLEARING_INTERVAL: Duration = Duration::from_mins(1);
+/// After runs that have nothing to do, so that dead letters do not stay for ever.
+pub(crate) const IDLE_INTERVAL: Duration = Duration::from_hours(1);
 const KEPT: Duration = Duration::from_hours(24);
 const MOST_KEPT: u32 = 2000;
 const RECEIVERS_KEPT: Duration = Duration::from_hours(24 * 7);
 
-/// Whether nothing has been cleared up for long.
-pub(crate) fn is_clearing_overdue(store: &Store, now: Time) -> anyhow::Result<bool> {
-    is_due(store, IDLE_INTERVAL, now)
-}
-
-fn is_due(store: &Store, interval: Duration, now: Time) -> anyhow::Result<bool> {
-    let noted = store.note(CLEARED)?.and_then(|text| text.parse().ok());
+/// Whether nothing has been cleared up for this long.
+pub(crate) fn is_clearing_due(agenda: &Agenda, interval: Duration, now: Time) -> bool {
     // A time to come is one of a clock that was set back.
-    Ok(noted
-        .map(Time::from_millis)
-        .is_none_or(|last| last > now || now.since(last) >= interval))
+    agenda
+        .cleared
+        .is_none_or(|last| last > now || now.since(last) >= interval)
 }
 
-/// Clears up the outbox once in a while.
-pub(crate) fn clear_up(store: &mut Store, desk: &Desk<'_>) -> anyhow::Result<()> {
+/// Clears up the outbox, unless another process has done so since the look at the agenda.
+pub(crate) fn clear_up(store: &mut Store, agenda: &Agenda, desk: &Desk<'_>) -> anyhow::Result<()> {
     let now = desk.clock.now();
-    if !is_due(store, CLEARING_INTERVAL, now)? {
-        return Ok(());
-    }
     let keep = Keep {
         dead: desk.config.alert.dead_letter_age,
         settled: KEPT,
@@ -205,8 +207,11 @@ pub(crate) fn clear_up(store: &mut Store, desk: &Desk<'_>) -> anyhow::Result<()>
     };
     let flapping = desk.flapping();
     let mut transaction = store.begin()?;
+    if transaction.cleared()? != agenda.cleared {
+        return Ok(());
+    }
     transaction.prune(&keep, now, |memory| memory.is_stale(now, &flapping))?;
-    transaction.set_note(CLEARED, Some(&now.millis().to_string()))?;
+    plan::forget_warnings(&mut transaction, desk.config)?;
     transaction.commit()?;
     Ok(())
 }

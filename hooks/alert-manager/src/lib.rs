@@ -1,7 +1,7 @@
 //! Delivers the alerts of the outbox.
 //!
 //! ```text
-//! tick ─▶ delivery: admit ─▶ plan, claim ─▶ courier: compose, send (each receiver by itself) ─▶ settle
+//! tick ─▶ delivery: admit ─▶ plan, claim, start ─▶ courier: compose, send (each receiver by itself) ─▶ settle
 //! templates ─▶ remembered in the state, told in their status
 //! ```
 //!
@@ -31,12 +31,12 @@ use ng_config::{Config, Loaded, Sources, State};
 use ng_engine::time::Time;
 use ng_hook::log::{Format, Level, Output, Value};
 use ng_hook::{Env, Hook, Logger, Report, Retry, Run};
-use ng_state::{Notice, Store};
+use ng_state::{Agenda, Notice, Store};
 
 use bindings::{Reasons, Snapshot};
 use chance::Chance;
 use courier::Shared;
-use delivery::{Clock, Desk, Unusable};
+use delivery::{BUSY_INTERVAL, CLEARING_INTERVAL, Clock, Desk, IDLE_INTERVAL, Unusable};
 
 pub use cli::commands as run_command;
 pub use templates::Templates;
@@ -77,14 +77,10 @@ fn handle(run: &Run) -> anyhow::Result<Report> {
     if reasons.delivery {
         let mut store = open(run)?;
         let now = Time::from(run.now);
-        // A run with nothing to send does not even read the configuration.
-        let work = if store.has_work(now)? {
-            Some(Work::Deliver)
-        } else {
-            delivery::is_clearing_overdue(&store, now)?.then_some(Work::ClearUp)
-        };
-        if let Some(work) = work {
-            serve(run, work, &mut store, &mut report)?;
+        let agenda = store.agenda(now)?;
+        // A run with nothing to do does not even read the configuration.
+        if agenda.has_work() || delivery::is_clearing_due(&agenda, IDLE_INTERVAL, now) {
+            serve(run, &agenda, &mut store, &mut report)?;
         }
         report.metrics.push(gauges::outbox(&store, now)?);
     }
@@ -104,16 +100,7 @@ fn open(run: &Run) -> anyhow::Result<Store> {
     Ok(opened.store)
 }
 
-/// What there is to do.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Work {
-    /// Alerts are due; then the outbox may be cleared up, too.
-    Deliver,
-    /// Nothing but clearing up.
-    ClearUp,
-}
-
-fn serve(run: &Run, work: Work, store: &mut Store, report: &mut Report) -> anyhow::Result<()> {
+fn serve(run: &Run, agenda: &Agenda, store: &mut Store, report: &mut Report) -> anyhow::Result<()> {
     let loaded = load_config(&run.env);
     apply_log_settings(&run.log, &loaded.config.log);
     say_what_is_used(&run.log, &loaded);
@@ -136,12 +123,22 @@ fn serve(run: &Run, work: Work, store: &mut Store, report: &mut Report) -> anyho
         deadline: run.deadline.min(started + SENDING),
         step: &|_| {},
     };
-    if work == Work::Deliver {
+    let mut has_sent = false;
+    if agenda.has_work() {
         keep_freed_memory();
-        let share = |store: &mut Store| share(run, &config, store, report);
-        delivery::deliver(store, &desk, &mut Chance::from_process(), share)?;
+        let shared = share(run, &config, store, report)?;
+        let mut chance = Chance::from_process();
+        has_sent = delivery::deliver(store, agenda, &desk, &mut chance, shared)?;
     }
-    delivery::clear_up(store, &desk)
+    let interval = if has_sent {
+        BUSY_INTERVAL
+    } else {
+        CLEARING_INTERVAL
+    };
+    if delivery::is_clearing_due(agenda, interval, desk.clock.base) {
+        delivery::clear_up(store, agenda, &desk)?;
+    }
+    Ok(())
 }
 
 /// Lets the allocator keep what is freed for what comes next, instead of giving it back and asking for it again: a run
@@ -160,11 +157,10 @@ fn share(
     report: &mut Report,
 ) -> anyhow::Result<Shared> {
     let snapshot = Snapshot::of(run)?;
-    take_over(run, config, &snapshot, (store, report))?;
     Ok(Shared {
         config: Arc::clone(config),
         env: run.env.clone(),
-        templates: Templates::remembered(store)?,
+        templates: take_over(run, config, &snapshot, (store, report))?,
     })
 }
 
@@ -173,7 +169,7 @@ fn see_templates(run: &Run, report: &mut Report) -> anyhow::Result<()> {
     apply_log_settings(&run.log, &loaded.config.log);
     let snapshot = Snapshot::of(run)?;
     let mut store = open(run)?;
-    take_over(run, &loaded.config, &snapshot, (&mut store, report))
+    take_over(run, &loaded.config, &snapshot, (&mut store, report)).map(drop)
 }
 
 fn take_over(
@@ -181,15 +177,15 @@ fn take_over(
     config: &Config,
     snapshot: &Snapshot<'_>,
     (store, report): (&mut Store, &mut Report),
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Templates> {
     let desk = templates::Desk {
         config,
         log: &run.log,
         now: Time::from(run.now),
     };
-    let patches = templates::take_over(snapshot, store, &desk)?;
+    let (templates, patches) = templates::take_over(snapshot, store, &desk)?;
     report.patches.extend(patches);
-    Ok(())
+    Ok(templates)
 }
 
 /// The log of the `log` channel: an alert is told whatever level is configured for our own records.

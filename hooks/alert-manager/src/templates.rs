@@ -30,11 +30,15 @@ pub struct Templates {
 impl Templates {
     /// The templates that were last seen.
     pub fn remembered(store: &Store) -> anyhow::Result<Self> {
-        let stored = store.templates()?;
+        Ok(Self::of(store.templates()?))
+    }
+
+    /// From their texts by name.
+    fn of(stored: BTreeMap<String, String>) -> Self {
         let read = |(name, text): (String, String)| (name, spec(&text));
-        Ok(Self {
+        Self {
             by_name: stored.into_iter().map(read).collect(),
-        })
+        }
     }
 
     /// What an alert that names this template gets.
@@ -54,12 +58,13 @@ fn spec(text: &str) -> Result<TemplateSpec, String> {
         .map_err(|error| format!("{:#}", anyhow::Error::new(error)))
 }
 
-/// Remembers what the contexts hold, and returns the statuses to write: only those that differ from what stands there.
+/// Remembers what the contexts hold. Returns all templates that are known then, and the statuses to write: only those
+/// that differ from what stands there.
 pub(crate) fn take_over(
     snapshot: &Snapshot<'_>,
     store: &mut Store,
     desk: &Desk<'_>,
-) -> anyhow::Result<Vec<PatchOperation>> {
+) -> anyhow::Result<(Templates, Vec<PatchOperation>)> {
     let stored = store.templates()?;
     let mut templates = if snapshot.complete {
         BTreeMap::new()
@@ -84,7 +89,7 @@ pub(crate) fn take_over(
         transaction.set_templates(&templates)?;
         transaction.commit()?;
     }
-    Ok(patches)
+    Ok((Templates::of(templates), patches))
 }
 
 /// What checking needs.

@@ -60,18 +60,17 @@ fn worker() {
     let mut store = Store::open(Path::new("state"), time(now))
         .expect("a state")
         .store;
-    if !store.has_work(time(now)).expect("a look") {
+    let agenda = store.agenda(time(now)).expect("a look");
+    if !agenda.has_work() {
         return;
     }
-    let share = |_: &mut Store| {
-        Ok(Shared {
-            config: Arc::clone(&config),
-            env,
-            templates: Templates::default(),
-        })
+    let shared = Shared {
+        config: Arc::clone(&config),
+        env,
+        templates: Templates::default(),
     };
     let mut chance = Chance::new(work["seed"].as_u64().expect("a number"));
-    delivery::deliver(&mut store, &desk, &mut chance, share).expect("the delivery");
+    delivery::deliver(&mut store, &agenda, &desk, &mut chance, shared).expect("the delivery");
 }
 
 /// An alert on one channel: rule, node, kind.

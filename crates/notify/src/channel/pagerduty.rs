@@ -66,7 +66,7 @@ pub(crate) fn request(
     node: Option<&NodeFacts>,
 ) -> Request {
     let resolves = message.kind == AlertKind::Recovery;
-    let fingerprint = node.map_or(&message.fingerprint, |node| &node.fingerprint);
+    let fingerprint = node.map_or(message.fingerprint.as_str(), |node| &node.fingerprint);
     let key = Form {
         limit: 255,
         measure: bytes,

@@ -272,7 +272,7 @@ fn readings(node: &NodeFacts) -> String {
     let inputs = node.conditions.inputs();
     let seen: Vec<String> = inputs.filter_map(|input| reading(&input)).collect();
     if seen.is_empty() {
-        return node.name.clone();
+        return node.name.to_string();
     }
     format!("{}: {}", node.name, seen.join(", "))
 }

@@ -80,7 +80,7 @@ pub(super) fn of(facts: &Facts<'_>, variables: &Map<String, Value>, language: La
         .nodes
         .iter()
         .take(LISTED)
-        .map(|node| node.name.clone())
+        .map(|node| node.name.to_string())
         .collect();
     if total > LISTED {
         names.push(more(total - LISTED, language));

@@ -1,15 +1,16 @@
 //! What a group of alerts says together: its nodes, when it began, and names for it that stay the same.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use ng_engine::parcel::{Member, Parcel};
+use ng_engine::parcel::{Member, Parcel, Reading};
 use ng_engine::plan::{ActionNote, AlertKind, Input, Notice};
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 use sha2::{Digest as _, Sha256};
 
-use crate::message::{Conditions, Metrics, NodeFacts, TopPod};
+use crate::message::{Conditions, Metrics, NodeFacts, Piece, TopPod};
 
 /// The facts of one message.
 pub(super) struct Facts<'a> {
@@ -42,18 +43,25 @@ impl<'a> Facts<'a> {
         let rule = latest.map_or("", |head| &head.rule);
         let shared: Vec<Shared> = parcels.iter().map(Shared::of).collect();
         let newest = newest(parcels);
+        let group = of_group(cluster, rule);
+        let digests: Vec<Digest> = newest
+            .iter()
+            .map(|newest| of_node(&group, newest.member.node))
+            .collect();
+        let fingerprints: Arc<str> = shown(&digests).into();
         let nodes: Vec<NodeFacts> = newest
             .iter()
-            .map(|Newest { member, parcel, .. }| {
-                let shared = &shared[*parcel];
+            .enumerate()
+            .map(|(number, newest)| {
+                let (member, shared) = (&newest.member, &shared[newest.parcel]);
                 NodeFacts {
-                    name: member.node.to_owned(),
-                    fingerprint: node_fingerprint(cluster, rule, member.node),
+                    name: Piece::of(&shared.names, newest.name.clone()),
+                    fingerprint: Piece::of(&fingerprints, number * SHOWN..(number + 1) * SHOWN),
                     since: member.since,
                     repeats: member.repeats,
                     guard: member.guard().cloned(),
-                    metrics: Metrics::of(&shared.metrics, member.readings()),
-                    conditions: Conditions::of(&shared.conditions, member.readings_of_conditions()),
+                    metrics: Metrics::nth(&shared.metrics, &shared.values, newest.place),
+                    conditions: Conditions::nth(&shared.conditions, &shared.readings, newest.place),
                     actions: Arc::clone(&shared.actions),
                     top_pods: top_pods.get(member.node).cloned().unwrap_or_default(),
                     notice: shared.notice.clone(),
@@ -61,7 +69,6 @@ impl<'a> Facts<'a> {
             })
             .collect();
         let members = || parcels.iter().flat_map(Parcel::members);
-        let group = group_fingerprint(cluster, rule);
         let kind = latest.map_or(AlertKind::Trigger, |alert| alert.kind);
         let at = latest.map_or(Time::from_millis(0), |alert| alert.at);
         Self {
@@ -74,12 +81,16 @@ impl<'a> Facts<'a> {
             since: members().map(|member| member.since).min().unwrap_or(at),
             repeats: nodes.iter().map(|node| node.repeats).max().unwrap_or(0),
             dry_run: parcels.iter().any(|parcel| parcel.head().dry_run),
-            id: id(cluster, rule, kind, &newest),
-            fingerprint: match nodes.as_slice() {
-                [only] => only.fingerprint.clone(),
-                _ => group.clone(),
+            id: shown(&[of_message(
+                &group,
+                kind,
+                digests.iter().zip(newest.iter().map(|newest| newest.at)),
+            )]),
+            fingerprint: match digests.as_slice() {
+                [only] => shown(&[*only]),
+                _ => shown(&[group]),
             },
-            group,
+            group: shown(&[group]),
             nodes,
         }
     }
@@ -92,10 +103,13 @@ impl Facts<'_> {
     }
 }
 
-/// What the nodes of a parcel have in common.
+/// What the nodes of a parcel have in common, and what of each of them is kept together.
 struct Shared {
+    names: Arc<str>,
     metrics: Arc<[String]>,
+    values: Arc<[f64]>,
     conditions: Arc<[Input]>,
+    readings: Arc<[Reading]>,
     actions: Arc<[ActionNote]>,
     notice: Option<Arc<Notice>>,
 }
@@ -103,9 +117,18 @@ struct Shared {
 impl Shared {
     fn of(parcel: &Parcel) -> Self {
         let head = parcel.head();
+        let mut values = Vec::with_capacity(head.metrics.len() * parcel.len());
+        let mut readings = Vec::with_capacity(head.conditions.len() * parcel.len());
+        for member in parcel.members() {
+            values.extend(member.readings());
+            readings.extend(member.readings_of_conditions());
+        }
         Self {
+            names: parcel.nodes().into(),
             metrics: head.metrics.keys().cloned().collect(),
+            values: values.into(),
             conditions: head.conditions.as_slice().into(),
+            readings: readings.into(),
             actions: head.actions.as_slice().into(),
             notice: head.notice.clone().map(Arc::new),
         }
@@ -117,6 +140,10 @@ struct Newest<'p> {
     member: Member<'p>,
     at: Time,
     parcel: usize,
+    /// Its place in the parcel.
+    place: usize,
+    /// Where its name stands among the names of the parcel.
+    name: Range<usize>,
 }
 
 /// In the order of the nodes' names.
@@ -124,10 +151,18 @@ fn newest(parcels: &[Parcel]) -> Vec<Newest<'_>> {
     let mut newest: Vec<Newest<'_>> = Vec::with_capacity(parcels.iter().map(Parcel::len).sum());
     for (place, parcel) in parcels.iter().enumerate() {
         let at = parcel.head().at;
-        let members = parcel.members().map(|member| Newest {
-            member,
-            at,
-            parcel: place,
+        let mut end = 0;
+        let members = parcel.members().enumerate().map(|(number, member)| {
+            let name = end..end + member.node.len();
+            // Names are one a line.
+            end = name.end + 1;
+            Newest {
+                member,
+                at,
+                parcel: place,
+                place: number,
+                name,
+            }
         });
         // A call by hand may tell of a rule alone.
         newest.extend(members.filter(|newest| !newest.member.node.is_empty()));
@@ -146,29 +181,50 @@ fn newest(parcels: &[Parcel]) -> Vec<Newest<'_>> {
 
 /// Of a node under a rule in a cluster: the same from trigger to recovery.
 pub fn node_fingerprint(cluster: Option<&str>, rule: &str, node: &str) -> String {
-    digest(["node", cluster.unwrap_or_default(), rule, node])
+    shown(&[of_node(&of_group(cluster, rule), node)])
 }
 
 /// Of a rule in a cluster, whatever the nodes.
 pub fn group_fingerprint(cluster: Option<&str>, rule: &str) -> String {
-    digest(["rule", cluster.unwrap_or_default(), rule])
+    shown(&[of_group(cluster, rule)])
 }
 
-/// The same for the same alerts, and for no others.
-fn id(cluster: Option<&str>, rule: &str, kind: AlertKind, newest: &[Newest<'_>]) -> String {
+/// 128 bits of a hash.
+type Digest = [u8; 16];
+
+fn of_group(cluster: Option<&str>, rule: &str) -> Digest {
     let mut hash = Sha256::new();
-    for part in ["message", cluster.unwrap_or_default(), rule, word(kind)] {
-        add(&mut hash, part);
+    for part in ["rule", cluster.unwrap_or_default(), rule] {
+        // With its length, so that no two lists of parts are the same text.
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hash.update(part);
     }
-    let mut time = (Time::from_millis(0), "0".to_owned());
-    for newest in newest {
-        if newest.at != time.0 {
-            time = (newest.at, newest.at.millis().to_string());
-        }
-        add(&mut hash, newest.member.node);
-        add(&mut hash, &time.1);
+    cut(hash)
+}
+
+fn of_node(group: &Digest, node: &str) -> Digest {
+    /// So few that with most names it is one block to hash.
+    const OF_GROUP: usize = 12;
+    let mut hash = Sha256::new();
+    hash.update(&group[..OF_GROUP]);
+    hash.update(node);
+    cut(hash)
+}
+
+/// Of a message: the same for the same alerts, and for no others.
+fn of_message<'n>(
+    group: &Digest,
+    kind: AlertKind,
+    alerts: impl Iterator<Item = (&'n Digest, Time)>,
+) -> Digest {
+    let mut hash = Sha256::new();
+    hash.update(group);
+    hash.update(word(kind));
+    for (node, at) in alerts {
+        hash.update(node);
+        hash.update(at.millis().to_le_bytes());
     }
-    shown(hash)
+    cut(hash)
 }
 
 /// The word for a kind of alert, in data and messages.
@@ -180,27 +236,25 @@ pub(super) const fn word(kind: AlertKind) -> &'static str {
     }
 }
 
-/// 128 bits of a hash over the parts.
-fn digest<'p>(parts: impl IntoIterator<Item = &'p str>) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        add(&mut hash, part);
+fn cut(hash: Sha256) -> Digest {
+    let mut digest = Digest::default();
+    let whole = hash.finalize();
+    for (byte, of_hash) in digest.iter_mut().zip(whole) {
+        *byte = of_hash;
     }
-    shown(hash)
+    digest
 }
 
-/// A part with its length, so that no two lists of parts are the same text.
-fn add(hash: &mut Sha256, part: &str) {
-    hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
-    hash.update(part);
-}
+/// Characters of a digest.
+const SHOWN: usize = 2 * size_of::<Digest>();
 
-fn shown(hash: Sha256) -> String {
+/// Digests in hexadecimal, one after another.
+fn shown(digests: &[Digest]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [0; 32];
+    let mut text = vec![b'0'; SHOWN * digests.len()];
     let (pairs, _) = text.as_chunks_mut();
-    for (pair, byte) in pairs.iter_mut().zip(hash.finalize()) {
+    for (pair, byte) in pairs.iter_mut().zip(digests.as_flattened()) {
         *pair = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
     }
-    str::from_utf8(&text).unwrap_or_default().to_owned()
+    String::from_utf8(text).unwrap_or_default()
 }

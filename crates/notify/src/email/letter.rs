@@ -233,7 +233,7 @@ mod tests {
     fn no_text_makes_a_header_or_ends_a_part() {
         let mut message = hostile(5000, 1 << 20);
         message.id = "x\r\nBcc: eve@example.com".to_owned();
-        message.nodes[0].fingerprint = "y>\r\nBcc: eve@example.com".to_owned();
+        message.nodes[0].fingerprint = "y>\r\nBcc: eve@example.com".into();
         let mail = built(&message);
         let head = mail.split("\r\n\r\n").next().unwrap();
         assert!(!head.lines().any(|line| line.starts_with("Bcc")), "{head}");

@@ -87,7 +87,7 @@ fn names_stay_the_same_from_trigger_to_recovery() {
 
     let many = of(&sample::alerts(2));
     assert_eq!(many.fingerprint, many.group);
-    assert_eq!(many.nodes[0].fingerprint, first.fingerprint);
+    assert_eq!(many.nodes[0].fingerprint.as_str(), first.fingerprint);
     // Names that run together when they are joined are told apart all the same.
     assert_ne!(
         node_fingerprint(None, "ab", "c"),

@@ -12,6 +12,7 @@ use super::names;
 use super::parcels::read_kind;
 use super::ranges::{self, Range, Scissors};
 use super::read_range;
+use super::upkeep::{CLEARED, read_cleared};
 use crate::claimant::{self, Claimant};
 use crate::error::StateError;
 use crate::place::Place;
@@ -77,6 +78,26 @@ impl OpenParcel {
     }
 }
 
+/// What there is to do for a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Agenda {
+    /// There are alerts of which nothing is decided yet.
+    pub fresh: bool,
+    /// There are nodes that have calmed down.
+    pub calm: bool,
+    /// There are alerts to be sent.
+    pub due: bool,
+    /// When the outbox was last cleared up.
+    pub cleared: Option<Time>,
+}
+
+impl Agenda {
+    /// Whether there is anything to decide or to send.
+    pub const fn has_work(&self) -> bool {
+        self.fresh || self.calm || self.due
+    }
+}
+
 /// A claim on deliveries.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim<'a> {
@@ -113,16 +134,25 @@ pub enum Settlement {
 }
 
 impl Store {
-    /// Whether there is anything to decide or to send now. Cheap: it reads no alert.
-    pub fn has_work(&self, now: Time) -> Result<bool, StateError> {
+    /// What there is to decide or to send now. Cheap: it reads no alert.
+    pub fn agenda(&self, now: Time) -> Result<Agenda, StateError> {
         self.connection()
             .query_row(
-                "SELECT EXISTS(SELECT * FROM parcel WHERE first > (SELECT up_to FROM admitted)) \
-                 OR EXISTS(SELECT * FROM memory WHERE calm_at <= ?1 AND calm_at IS NOT NULL) \
-                 OR EXISTS(SELECT * FROM delivery WHERE state = 'pending' AND next_attempt <= ?1 \
-                           AND state NOT IN ('done', 'skipped'))",
-                [now.millis()],
-                |row| row.get(0),
+                "SELECT EXISTS(SELECT * FROM parcel WHERE first > (SELECT up_to FROM admitted)), \
+                 EXISTS(SELECT * FROM memory WHERE calm_at <= ?1 AND calm_at IS NOT NULL), \
+                 EXISTS(SELECT * FROM delivery WHERE state = 'pending' AND next_attempt <= ?1 \
+                        AND state NOT IN ('done', 'skipped')), \
+                 (SELECT text FROM note WHERE key = ?2)",
+                params![now.millis(), CLEARED],
+                |row| {
+                    let cleared = row.get_ref(3)?.as_str_or_null()?;
+                    Ok(Agenda {
+                        fresh: row.get(0)?,
+                        calm: row.get(1)?,
+                        due: row.get(2)?,
+                        cleared: cleared.and_then(read_cleared),
+                    })
+                },
             )
             .map_err(StateError::database("look at the outbox", self.place()))
     }
@@ -131,6 +161,13 @@ impl Store {
     pub fn claimant(&self, chance: u64) -> Result<Claimant, StateError> {
         Claimant::new(self.place(), chance)
     }
+}
+
+/// The alerts of these ranges, in order.
+fn ids(ranges: Vec<Range>) -> Vec<i64> {
+    let mut ids: Vec<i64> = ranges.into_iter().flat_map(Range::ids).collect();
+    ids.sort_unstable();
+    ids
 }
 
 impl Transaction<'_> {
@@ -158,6 +195,25 @@ impl Transaction<'_> {
         .map_err(StateError::database("claim deliveries", self.place))
     }
 
+    /// Marks deliveries as [`Transaction::claim`] does, and counts their first attempt in one go. Returns their alerts.
+    pub fn claim_started(
+        &mut self,
+        channel: &str,
+        batch: i64,
+        alerts: &[i64],
+        claim: Claim<'_>,
+    ) -> Result<Vec<i64>, StateError> {
+        let (token, until) = (claim.claimant.token(), claim.until.millis());
+        self.change(
+            "UPDATE delivery SET attempts = attempts + 1, batch = ?5, claim = ?4, claimed_until = ?6 \
+             WHERE first BETWEEN ?1 AND ?2 AND last <= ?2 AND channel = ?3 AND state = 'pending' RETURNING first, last",
+            (channel, alerts),
+            &[&token, &batch, &until],
+        )
+        .map(ids)
+        .map_err(StateError::database("start deliveries", self.place))
+    }
+
     /// Counts an attempt before it is made. Returns the alerts that are still to be sent: somebody may have dropped
     /// some of them meanwhile.
     pub fn start(
@@ -168,18 +224,15 @@ impl Transaction<'_> {
         claim: Claim<'_>,
     ) -> Result<Vec<i64>, StateError> {
         let (token, until) = (claim.claimant.token(), claim.until.millis());
-        let started = self
-            .change(
-                "UPDATE delivery SET attempts = attempts + 1, batch = ?5, claimed_until = ?6 \
-                 WHERE first BETWEEN ?1 AND ?2 AND last <= ?2 AND channel = ?3 AND state = 'pending' AND claim = ?4 \
-                 RETURNING first, last",
-                (channel, alerts),
-                &[&token, &batch, &until],
-            )
-            .map_err(StateError::database("start deliveries", self.place))?;
-        let mut ids: Vec<i64> = started.into_iter().flat_map(Range::ids).collect();
-        ids.sort_unstable();
-        Ok(ids)
+        self.change(
+            "UPDATE delivery SET attempts = attempts + 1, batch = ?5, claimed_until = ?6 \
+             WHERE first BETWEEN ?1 AND ?2 AND last <= ?2 AND channel = ?3 AND state = 'pending' AND claim = ?4 \
+             RETURNING first, last",
+            (channel, alerts),
+            &[&token, &batch, &until],
+        )
+        .map(ids)
+        .map_err(StateError::database("start deliveries", self.place))
     }
 
     /// Ends the claim on deliveries of a channel, with what came of them. Returns how many it was.

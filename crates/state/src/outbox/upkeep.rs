@@ -13,6 +13,14 @@ use crate::place::Place;
 use crate::store::Store;
 use crate::transaction::Transaction;
 
+/// The note of the last time the outbox was cleared up, in milliseconds.
+pub(super) const CLEARED: &str = "alert-manager/cleared";
+
+/// What the note says; `None` if that is no time.
+pub(super) fn read_cleared(text: &str) -> Option<Time> {
+    text.parse().ok().map(Time::from_millis)
+}
+
 /// What is kept for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
@@ -93,7 +101,13 @@ impl Transaction<'_> {
         Ok(count)
     }
 
-    /// Removes what is not kept any longer. `is_stale` tells memories that are of no use.
+    /// When the outbox was last cleared up.
+    pub fn cleared(&self) -> Result<Option<Time>, StateError> {
+        let noted = self.note(CLEARED)?;
+        Ok(noted.as_deref().and_then(read_cleared))
+    }
+
+    /// Removes what is not kept any longer, and notes when. `is_stale` tells memories that are of no use.
     pub fn prune(
         &mut self,
         keep: &Keep,
@@ -102,7 +116,8 @@ impl Transaction<'_> {
     ) -> Result<(), StateError> {
         self.prune_rows(keep, now)
             .and_then(|()| memories::prune(&self.inner, is_stale))
-            .map_err(StateError::database("clear up the outbox", self.place))
+            .map_err(StateError::database("clear up the outbox", self.place))?;
+        self.set_note(CLEARED, Some(&now.millis().to_string()))
     }
 
     /// Parts an alert from those with which it shares its deliveries.

@@ -60,9 +60,9 @@ fn later(seconds: u64) -> Time {
 fn new_alerts_are_admitted_once_and_in_order() {
     let directory = TempDir::new().unwrap();
     let mut store = open(directory.path());
-    assert!(!store.has_work(NOW).unwrap());
+    assert!(!store.agenda(NOW).unwrap().has_work());
     queue(&mut store, &[alert("a", &["log"]), alert("b", &["log"])]);
-    assert!(store.has_work(NOW).unwrap());
+    assert!(store.agenda(NOW).unwrap().has_work());
     let mut seen = Vec::new();
     write(&mut store, |transaction| {
         assert!(
@@ -104,7 +104,7 @@ fn what_is_not_sent_is_settled_and_counted() {
         .map(|tally| (tally.channel.as_str(), tally.result.as_str(), tally.value))
         .collect();
     assert_eq!(shown, [("email", "muted", 1), ("log", "muted", 1)]);
-    assert!(!store.has_work(NOW).unwrap());
+    assert!(!store.agenda(NOW).unwrap().has_work());
 }
 
 #[test]
@@ -122,7 +122,9 @@ fn only_the_newest_alert_of_a_node_is_held() {
     });
     assert_eq!(states(&store, ids[0])[0].1, DeliveryState::Skipped);
     assert_eq!(states(&store, ids[1])[0].1, DeliveryState::Held);
-    assert!(!store.has_work(later(59)).unwrap() && store.has_work(calm_at).unwrap());
+    assert!(
+        !store.agenda(later(59)).unwrap().has_work() && store.agenda(calm_at).unwrap().has_work()
+    );
     for (now, tell, calm) in [(later(59), true, 0), (calm_at, true, 1), (calm_at, true, 0)] {
         let found = write(&mut store, |transaction| {
             let decide = |memory: &mut Memory, newest: Option<AlertKind>| {
