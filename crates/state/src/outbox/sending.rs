@@ -163,13 +163,6 @@ impl Store {
     }
 }
 
-/// The alerts of these ranges, in order.
-fn ids(ranges: Vec<Range>) -> Vec<i64> {
-    let mut ids: Vec<i64> = ranges.into_iter().flat_map(Range::ids).collect();
-    ids.sort_unstable();
-    ids
-}
-
 impl Transaction<'_> {
     /// Alerts that are to be sent, in the order of their ids. Within a transaction, so that what is claimed after it is
     /// what was looked at.
@@ -195,7 +188,7 @@ impl Transaction<'_> {
         .map_err(StateError::database("claim deliveries", self.place))
     }
 
-    /// Marks deliveries as [`Transaction::claim`] does, and counts their first attempt in one go. Returns their alerts.
+    /// Claims deliveries as [`Transaction::claim`] does, and counts their first attempt. Returns their alerts.
     pub fn claim_started(
         &mut self,
         channel: &str,
@@ -203,15 +196,7 @@ impl Transaction<'_> {
         alerts: &[i64],
         claim: Claim<'_>,
     ) -> Result<Vec<i64>, StateError> {
-        let (token, until) = (claim.claimant.token(), claim.until.millis());
-        self.change(
-            "UPDATE delivery SET attempts = attempts + 1, batch = ?5, claim = ?4, claimed_until = ?6 \
-             WHERE first BETWEEN ?1 AND ?2 AND last <= ?2 AND channel = ?3 AND state = 'pending' RETURNING first, last",
-            (channel, alerts),
-            &[&token, &batch, &until],
-        )
-        .map(ids)
-        .map_err(StateError::database("start deliveries", self.place))
+        self.count_attempt((channel, alerts), batch, claim, false)
     }
 
     /// Counts an attempt before it is made. Returns the alerts that are still to be sent: somebody may have dropped
@@ -223,16 +208,30 @@ impl Transaction<'_> {
         alerts: &[i64],
         claim: Claim<'_>,
     ) -> Result<Vec<i64>, StateError> {
+        self.count_attempt((channel, alerts), batch, claim, true)
+    }
+
+    /// `claimed`: only of those deliveries that the claimant has claimed before.
+    fn count_attempt(
+        &mut self,
+        deliveries: (&str, &[i64]),
+        batch: i64,
+        claim: Claim<'_>,
+        claimed: bool,
+    ) -> Result<Vec<i64>, StateError> {
         let (token, until) = (claim.claimant.token(), claim.until.millis());
-        self.change(
-            "UPDATE delivery SET attempts = attempts + 1, batch = ?5, claimed_until = ?6 \
-             WHERE first BETWEEN ?1 AND ?2 AND last <= ?2 AND channel = ?3 AND state = 'pending' AND claim = ?4 \
-             RETURNING first, last",
-            (channel, alerts),
-            &[&token, &batch, &until],
-        )
-        .map(ids)
-        .map_err(StateError::database("start deliveries", self.place))
+        let started = self
+            .change(
+                "UPDATE delivery SET attempts = attempts + 1, batch = ?5, claim = ?4, claimed_until = ?6 \
+                 WHERE first BETWEEN ?1 AND ?2 AND last <= ?2 AND channel = ?3 AND state = 'pending' \
+                 AND (claim = ?4 OR NOT ?7) RETURNING first, last",
+                deliveries,
+                &[&token, &batch, &until, &claimed],
+            )
+            .map_err(StateError::database("start deliveries", self.place))?;
+        let mut ids: Vec<i64> = started.into_iter().flat_map(Range::ids).collect();
+        ids.sort_unstable();
+        Ok(ids)
     }
 
     /// Ends the claim on deliveries of a channel, with what came of them. Returns how many it was.
