@@ -12,7 +12,7 @@ use serde_json::Value;
 /// The chart, from the top of the checkout.
 pub const CHART: &str = "deploy/helm/nodeguardian";
 /// The rules of Prometheus as an object of its operator.
-const PROMETHEUS_RULE: &str = "deploy/components/prometheus-operator/prometheus-rule.yaml";
+const PROMETHEUS_RULE: &str = "deploy/components/prometheus-rule/rule.yaml";
 const PROMETHEUS_RULE_HEAD: &str = "\
 # Made from deploy/prometheus/rules.yaml; do not edit. To make it again: cargo run -p ng-tests --bin deploy-files
 apiVersion: monitoring.coreos.com/v1

@@ -221,7 +221,7 @@ fn a_release_of_another_name_and_namespace_names_everything_after_it() -> Result
 }
 
 /// `--set`, and words of the refusal.
-const REFUSED: [(&str, &[&str]); 16] = [
+const REFUSED: [(&str, &[&str]); 17] = [
     (
         "profile=maximal",
         &["/profile", "'detect', 'alert', 'cordon', 'full'"],
@@ -253,6 +253,10 @@ const REFUSED: [(&str, &[&str]); 16] = [
     (
         "podMonitor.enabled=true,serviceMonitor.enabled=true",
         &["take one of them"],
+    ),
+    (
+        "serviceMonitor.enabled=true,service.enabled=false",
+        &["which service.enabled leaves out"],
     ),
     ("podMonitor.interval=often", &["/podMonitor/interval"]),
     (
