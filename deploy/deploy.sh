@@ -18,6 +18,9 @@ image=
 context=
 timeout=120
 work=
+# What NodeGuardian has set, as --held names it or as its state has told it, and the second of these until it is undone.
+held=
+kept=
 
 usage() {
     cat <<'END'
@@ -38,6 +41,8 @@ Options:
   --image IMAGE      image to build and to run (what the manifests say)
   --context NAME     context of the kubeconfig (the current one)
   --timeout SECONDS  how long --verify waits for NodeGuardian, and --cleanup for its end (120)
+  --held FILE        for --cleanup: what NodeGuardian has set, as an earlier --cleanup that failed has kept it, or
+                     nodeguardian-replay held has printed it; its state is not asked then
   --dry-run          print the commands that would change something, run none
   --help             this text
 
@@ -140,6 +145,11 @@ parse() {
                 timeout=$2
                 shift
                 ;;
+            --held)
+                need_value "$@"
+                held=$2
+                shift
+                ;;
             --help | -h)
                 usage
                 exit 0
@@ -159,6 +169,8 @@ check_arguments() {
     [[ $namespace =~ ^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$ ]] || wrong_usage "--namespace: no name of a namespace: $namespace"
     [[ $timeout =~ ^[1-9][0-9]*$ ]] || wrong_usage "--timeout: no number of seconds: $timeout"
     [[ $image =~ ^[A-Za-z0-9._/:@-]*$ ]] || wrong_usage "--image: no name of an image: $image"
+    [ -z "$held" ] || has_step cleanup || wrong_usage '--held goes with --cleanup only'
+    [ -z "$held" ] || { [ -f "$held" ] && [ -r "$held" ]; } || wrong_usage "--held: no file that can be read: $held"
 }
 
 # need TOOL STEP WHERE: says what is missing, for what, and where to get it.
@@ -314,22 +326,24 @@ stop() {
         }
         # The cleanup runs what was running.
         image=${image:-$(kube -n "$namespace" get "$deployment" -o 'jsonpath={.spec.template.spec.containers[0].image}')}
-        keep_held
+        [ -n "$held" ] || keep_held
     fi
     change -n "$namespace" scale "$deployment" --replicas=0
     change -n "$namespace" wait --for=delete pod -l "$pods" --timeout="${timeout}s"
 }
 
-# The state goes with the pod; it knows also of marks that no rule holds any more.
+# The state goes with the pod; it knows also of marks that no rule holds any more. What it tells outlives this run
+# until it is undone, since a second run has nobody left to ask.
 keep_held() {
     if kube -n "$namespace" exec "$deployment" -- "$in_image" held >"$work/held.json" 2>"$work/held.error"; then
-        held=$work/held.json
+        held=$(mktemp "${TMPDIR:-/tmp}/nodeguardian-held.XXXXXX")
+        mv "$work/held.json" "$held"
+        kept=$held
     else
         warn "the state cannot be asked what was set, the rules' statuses have to do: $(head -n 1 "$work/held.error")"
     fi
 }
 
-held=
 undo() {
     say 'take off the nodes what NodeGuardian has set'
     local command=()
@@ -337,12 +351,18 @@ undo() {
         command=("$replay" cleanup)
         local_kubeconfig && command+=(--kubeconfig "$work/kubeconfig")
         [ -z "$held" ] || command+=(--held "$held")
-        run "${command[@]}" || fail 'not everything could be taken off, see above; nothing was removed, run this again'
+        run "${command[@]}" || not_undone
     elif [ "$dry_run" = no ] && [ -z "$held" ] && [ -z "$(kube get crd "${kinds[0]}" --ignore-not-found -o name)" ]; then
         printf 'there are no rules, so nothing is held\n'
     else
         undo_in_cluster
     fi
+    [ -z "$kept" ] || rm -f "$kept"
+    kept=
+}
+
+not_undone() {
+    fail 'not everything could be taken off, see above; nothing was removed, run this again'
 }
 
 replay=
@@ -384,8 +404,13 @@ undo_in_cluster() {
     spec+='"readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}}}]}}'
     change -n "$namespace" run nodeguardian-cleanup --image "${image:-IMAGE}" --restart=Never --rm -i --quiet \
         --pod-running-timeout="${timeout}s" --override-type=strategic --overrides "$spec" \
-        --command -- "$in_image" "${arguments[@]}" <"${held:-/dev/null}" ||
-        fail 'not everything could be taken off, see above; nothing was removed, run this again'
+        --command -- "$in_image" "${arguments[@]}" <"${held:-/dev/null}" || not_undone
+}
+
+# At the end, however it comes.
+finish() {
+    rm -rf "$work"
+    [ -z "$kept" ] || warn "what NodeGuardian has set is kept in $kept: run this again with --held $(printf '%q' "$kept")"
 }
 
 main() {
@@ -395,7 +420,7 @@ main() {
     # Holds credentials for a moment.
     umask 077
     work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
+    trap finish EXIT
     local step
     for step in build deploy examples verify cleanup; do
         ! has_step "$step" || "$step"

@@ -12,7 +12,7 @@ use serde_json::Value;
 /// The chart, from the top of the checkout.
 pub const CHART: &str = "deploy/helm/nodeguardian";
 /// The rules of Prometheus as an object of its operator.
-const PROMETHEUS_RULE: &str = "deploy/components/prometheus-operator/prometheus-rule.yaml";
+const PROMETHEUS_RULE: &str = "deploy/components/prometheus-rule/rule.yaml";
 const PROMETHEUS_RULE_HEAD: &str = "\
 # Made from deploy/prometheus/rules.yaml; do not edit. To make it again: cargo run -p ng-tests --bin deploy-files
 apiVersion: monitoring.coreos.com/v1
@@ -67,19 +67,22 @@ pub enum Profile {
     Detect,
     /// Changes no node.
     Alert,
+    /// Moves no pod.
+    Cordon,
     /// Everything.
     Full,
 }
 
 impl Profile {
     /// All of them, the least one first.
-    pub const ALL: [Self; 3] = [Self::Detect, Self::Alert, Self::Full];
+    pub const ALL: [Self; 4] = [Self::Detect, Self::Alert, Self::Cordon, Self::Full];
 
     /// `profile` among the chart's values.
     pub fn value(self) -> &'static str {
         match self {
             Self::Detect => "detect",
             Self::Alert => "alert",
+            Self::Cordon => "cordon",
             Self::Full => "full",
         }
     }
@@ -89,6 +92,7 @@ impl Profile {
         match self {
             Self::Detect => "deploy/overlays/detect-only",
             Self::Alert => "deploy/overlays/alert-only",
+            Self::Cordon => "deploy/overlays/cordon-only",
             Self::Full => "deploy/overlays/full",
         }
     }
@@ -98,8 +102,14 @@ impl Profile {
         match self {
             Self::Detect => &Step::ALL[..1],
             Self::Alert => &Step::ALL[..2],
+            Self::Cordon => &Step::ALL[..3],
             Self::Full => &Step::ALL,
         }
+    }
+
+    /// Whether nodes are changed.
+    pub fn acts(self) -> bool {
+        self.steps().contains(&Step::Cordon)
     }
 }
 

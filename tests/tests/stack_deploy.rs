@@ -349,11 +349,76 @@ fn nothing_is_removed_before_the_nodes_are_clean() -> Result<()> {
     );
 
     let broken = rig.stack.dir().join("broken");
-    write_file(&broken, "#!/bin/sh\necho something is left >&2\nexit 1\n")?;
-    std::fs::set_permissions(&broken, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    executable(&broken, "#!/bin/sh\necho something is left >&2\nexit 1\n")?;
     let output = rig.run(&script, Some(&broken), &["--cleanup", "--timeout", "3"])?;
     ensure!(code(&output) == Some(1), "{output:?}");
     ensure!(rig.exists(&format!("{RULES}/hot"))?, "{output:?}");
+    Ok(())
+}
+
+/// kubectl of a cluster that runs the pod: it can be asked what it has set, and nothing else is different.
+const ANSWERS: &str = r#"#!/bin/bash
+case "$*" in
+    *' held') cat "$0.held" ;;
+    *) exec "$0.real" "$@" ;;
+esac
+"#;
+
+/// A label that no rule's status tells of, and what the state says of it.
+fn forgotten(rig: &Rig) -> Result<String> {
+    let node = Node::new("n2").label("example.com/was-hot", "yes");
+    node.create(rig.stack.api())?;
+    let node = rig.stack.api().get("/api/v1/nodes/n2")?;
+    let key = json!({"kind": "label", "key": "example.com/was-hot"});
+    let ledger = json!({
+        "uid": node["metadata"]["uid"],
+        "marks": [{"mark": {"key": key, "value": "yes"}}],
+    });
+    Ok(json!({"version": 1, "nodes": {"n2": ledger}}).to_string())
+}
+
+fn executable(path: &Path, text: &str) -> Result<()> {
+    write_file(path, text)?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(path, mode)?;
+    Ok(())
+}
+
+#[test]
+fn a_second_cleanup_knows_what_the_first_was_told() -> Result<()> {
+    let Some(rig) = Rig::start()? else {
+        return Ok(());
+    };
+    let output = rig.deploy_sh(&["--deploy"])?;
+    ensure!(code(&output) == Some(0), "{output:?}");
+    write_file(&rig.bin.join("kubectl.held"), forgotten(&rig)?)?;
+    std::fs::remove_file(rig.bin.join("kubectl"))?;
+    std::os::unix::fs::symlink(&rig.kubectl, rig.bin.join("kubectl.real"))?;
+    executable(&rig.bin.join("kubectl"), ANSWERS)?;
+    let label = |rig: &Rig| -> Result<Value> {
+        let node = rig.stack.api().get("/api/v1/nodes/n2")?;
+        Ok(node["metadata"]["labels"]["example.com/was-hot"].clone())
+    };
+
+    let broken = rig.stack.dir().join("broken");
+    executable(&broken, "#!/bin/sh\nexit 1\n")?;
+    let script = project("deploy/deploy.sh");
+    let output = rig.run(&script, Some(&broken), &["--cleanup", "--timeout", "3"])?;
+    ensure!(code(&output) == Some(1), "{output:?}");
+    ensure!(label(&rig)? == "yes", "{output:?}");
+    let told = err(&output);
+    let kept = told
+        .trim()
+        .rsplit_once("run this again with --held ")
+        .context(told.clone())?
+        .1;
+
+    std::fs::remove_file(rig.bin.join("kubectl.held"))?;
+    let output = rig.deploy_sh(&["--cleanup", "--held", kept, "--timeout", "20"])?;
+    std::fs::remove_file(kept)?;
+    ensure!(code(&output) == Some(0), "{output:?}");
+    ensure!(label(&rig)?.is_null(), "{output:?}");
+    ensure!(out(&output).contains("1 node changed"), "{output:?}");
     Ok(())
 }
 

@@ -11,11 +11,16 @@ use serde_json::{Value, json};
 use crate::objects::{by_name, one, pod};
 use crate::overlays::overlay;
 
+/// Components that go together; with them one of the monitors, which the chart calls so.
 const COMPONENTS: [&str; 4] = [
     "persistence",
     "priority-class",
-    "prometheus-operator",
+    "prometheus-rule",
     "dashboards",
+];
+const MONITORS: [(&str, &str); 2] = [
+    ("pod-monitor", "podMonitor"),
+    ("service-monitor", "serviceMonitor"),
 ];
 /// Values that render every template.
 const EVERYTHING: &str = "persistence.enabled=true,priorityClass.create=true,priorityClass.name=nodeguardian,\
@@ -51,11 +56,12 @@ fn everything_that_is_rendered_is_accepted() -> Result<()> {
     let api = stack.api();
     every_one(api, &kustomize(&clients.kubectl, &checkout("deploy"))?)?;
     for profile in Profile::ALL {
-        let overlay = overlay(&clients.kubectl, profile, &COMPONENTS)?;
-        every_one(api, &overlay.into_values().collect::<Vec<_>>())?;
-        for monitor in ["podMonitor", "serviceMonitor"] {
+        for (monitor, value) in MONITORS {
+            let components = [&COMPONENTS[..], &[monitor]].concat();
+            let overlay = overlay(&clients.kubectl, profile, &components)?;
+            every_one(api, &overlay.into_values().collect::<Vec<_>>())?;
             let set = format!(
-                "profile={},{monitor}.enabled=true,{EVERYTHING}",
+                "profile={},{value}.enabled=true,{EVERYTHING}",
                 profile.value()
             );
             every_one(api, &template(&clients.helm, &["--set", &set])?)?;
@@ -154,7 +160,7 @@ fn prometheus_takes_the_rules_of_both() -> Result<()> {
         &clients.helm,
         &["--set", "prometheusRule.enabled=true"],
     )?)?;
-    let overlay = overlay(&clients.kubectl, Profile::Full, &["prometheus-operator"])?;
+    let overlay = overlay(&clients.kubectl, Profile::Full, &["prometheus-rule"])?;
     for (name, objects) in [("chart.yaml", chart), ("overlay.yaml", overlay)] {
         let file = dir.path().join(name);
         write_file(&file, one(&objects, "PrometheusRule")?["spec"].to_string())?;

@@ -121,7 +121,7 @@ fn settings_are_laid_over_the_defaults_and_the_profile_over_the_settings() -> Re
                  config.email.to[0]=a@example.com,config.alert.defaultChannels[0]=slack,\
                  config.nodeMonitor.slack.webhookURL=http://s/y,config.nodeMonitor.predictHours=6h";
     let mut seen = Vec::new();
-    for profile in ["full", "alert", "detect"] {
+    for profile in ["full", "cordon", "alert", "detect"] {
         let objects = chart(&clients, &format!("profile={profile},{given}"))?;
         let config: Value = serde_json::from_str(configuration_text(&objects)?)?;
         ensure!(config["prometheus"]["url"] == "http://p:9090", "{config}");
@@ -144,11 +144,12 @@ fn settings_are_laid_over_the_defaults_and_the_profile_over_the_settings() -> Re
         Value::Array(all)
     };
     ensure!(seen[0] == with(false), "full: {}", seen[0]);
-    ensure!(seen[1] == with(true), "alert: {}", seen[1]);
+    ensure!(seen[1] == with(false), "cordon: {}", seen[1]);
+    ensure!(seen[2] == with(true), "alert: {}", seen[2]);
     ensure!(
-        seen[2] == json!([true, null, [], ["log"], null]),
+        seen[3] == json!([true, null, [], ["log"], null]),
         "detect: {}",
-        seen[2]
+        seen[3]
     );
     Ok(())
 }
@@ -220,10 +221,10 @@ fn a_release_of_another_name_and_namespace_names_everything_after_it() -> Result
 }
 
 /// `--set`, and words of the refusal.
-const REFUSED: [(&str, &[&str]); 16] = [
+const REFUSED: [(&str, &[&str]); 17] = [
     (
         "profile=maximal",
-        &["/profile", "'detect', 'alert', 'full'"],
+        &["/profile", "'detect', 'alert', 'cordon', 'full'"],
     ),
     ("replicaCount=2", &["replicaCount", "not allowed"]),
     ("image.digest=sha1:0f", &["/image/digest", "does not match"]),
@@ -252,6 +253,10 @@ const REFUSED: [(&str, &[&str]); 16] = [
     (
         "podMonitor.enabled=true,serviceMonitor.enabled=true",
         &["take one of them"],
+    ),
+    (
+        "serviceMonitor.enabled=true,service.enabled=false",
+        &["which service.enabled leaves out"],
     ),
     ("podMonitor.interval=often", &["/podMonitor/interval"]),
     (
@@ -285,7 +290,7 @@ fn helm_finds_nothing_to_complain_about() -> Result<()> {
     let Some(clients) = Clients::for_test()? else {
         return Ok(());
     };
-    for profile in ["full", "alert", "detect"] {
+    for profile in ["full", "cordon", "alert", "detect"] {
         let output = Command::new(&clients.helm)
             .args(["lint", "--strict", "--set", &format!("profile={profile}")])
             .arg(checkout(CHART))
@@ -338,6 +343,10 @@ fn the_notes_say_what_the_profile_does() -> Result<()> {
     };
     for (set, words) in [
         ("profile=full", "acts on nodes as soon as there are rules"),
+        (
+            "profile=cordon",
+            "marks nodes as soon as there are rules, and moves no pod",
+        ),
         ("profile=alert", "tells people. It changes no node"),
         ("profile=detect", "changes no node and tells nobody"),
         (

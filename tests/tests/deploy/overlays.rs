@@ -11,16 +11,15 @@ use ng_tests::server::write_file;
 use crate::objects::{Objects, by_name, configuration, configuration_text, count, one, plain, pod};
 
 /// Components, and the arguments of the chart that mean the same.
-const COMPONENTS: [(&str, &str); 4] = [
+const COMPONENTS: [(&str, &str); 6] = [
     ("persistence", "persistence.enabled=true"),
     (
         "priority-class",
         "priorityClass.create=true,priorityClass.name=nodeguardian",
     ),
-    (
-        "prometheus-operator",
-        "podMonitor.enabled=true,prometheusRule.enabled=true",
-    ),
+    ("pod-monitor", "podMonitor.enabled=true"),
+    ("service-monitor", "serviceMonitor.enabled=true"),
+    ("prometheus-rule", "prometheusRule.enabled=true"),
     ("dashboards", "dashboards.enabled=true"),
 ];
 
@@ -121,24 +120,26 @@ fn chart_and_components_are_the_same() -> Result<()> {
         found.insert(entry?.file_name().to_string_lossy().into_owned());
     }
     ensure!(found == known, "{found:?}");
-    // All at once: no component undoes another.
-    let set = COMPONENTS.map(|(_, values)| values).join(",");
-    let chart = by_name(template(&clients.helm, &["--set", &set])?)?;
-    same(&overlay(&clients.kubectl, Profile::Full, &names)?, &chart)
+    // All at once but for one of the monitors: no component undoes another.
+    for left_out in ["pod-monitor", "service-monitor"] {
+        let taken = COMPONENTS.into_iter().filter(|(name, _)| *name != left_out);
+        let (names, values): (Vec<_>, Vec<_>) = taken.unzip();
+        let chart = by_name(template(&clients.helm, &["--set", &values.join(",")])?)?;
+        same(&overlay(&clients.kubectl, Profile::Full, &names)?, &chart)
+            .with_context(|| format!("without {left_out}"))?;
+    }
+    Ok(())
 }
 
 #[test]
-fn an_overlay_below_full_only_pretends_and_has_only_its_rights() -> Result<()> {
+fn an_overlay_has_only_its_rights_and_without_those_to_act_it_pretends() -> Result<()> {
     let Some(clients) = Clients::for_test()? else {
         return Ok(());
     };
     for profile in Profile::ALL {
         let objects = overlay(&clients.kubectl, profile, &[])?;
         let pretends = configuration(&objects)?.safety.dry_run;
-        ensure!(
-            pretends == (profile != Profile::Full),
-            "{profile:?}: {pretends}"
-        );
+        ensure!(pretends != profile.acts(), "{profile:?}: {pretends}");
         let wanted: BTreeSet<String> = profile
             .steps()
             .iter()
@@ -165,7 +166,8 @@ fn what_selects_pods_selects_the_deployments() -> Result<()> {
     let Some(clients) = Clients::for_test()? else {
         return Ok(());
     };
-    let objects = overlay(&clients.kubectl, Profile::Full, &["prometheus-operator"])?;
+    let monitors = ["pod-monitor", "service-monitor"];
+    let objects = overlay(&clients.kubectl, Profile::Full, &monitors)?;
     let deployment = one(&objects, "Deployment")?;
     let labels = &deployment["spec"]["template"]["metadata"]["labels"];
     for (kind, pointer) in [
@@ -180,11 +182,21 @@ fn what_selects_pods_selects_the_deployments() -> Result<()> {
     let port = &pod(&objects)?["containers"][0]["ports"][0]["name"];
     ensure!(one(&objects, "Service")?["spec"]["ports"][0]["targetPort"] == *port);
     ensure!(one(&objects, "NetworkPolicy")?["spec"]["ingress"][0]["ports"][0]["port"] == *port);
-    for endpoint in one(&objects, "PodMonitor")?["spec"]["podMetricsEndpoints"]
-        .as_array()
-        .context("no endpoints")?
-    {
-        ensure!(endpoint["port"] == *port, "{endpoint}");
+    let service = one(&objects, "Service")?;
+    let selected = &one(&objects, "ServiceMonitor")?["spec"]["selector"]["matchLabels"];
+    ensure!(
+        *selected == service["metadata"]["labels"],
+        "ServiceMonitor: {selected}"
+    );
+    let service_port = &service["spec"]["ports"][0]["name"];
+    for (kind, list, port) in [
+        ("PodMonitor", "podMetricsEndpoints", port),
+        ("ServiceMonitor", "endpoints", service_port),
+    ] {
+        let endpoints = one(&objects, kind)?["spec"][list].as_array();
+        for endpoint in endpoints.with_context(|| format!("{kind}: no {list}"))? {
+            ensure!(endpoint["port"] == *port, "{kind}: {endpoint}");
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! right, taken away, makes the request that needed it fail.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -130,9 +131,11 @@ fn go_through(rig: &mut Rig, profile: Profile, receiver: &Receiver) -> Result<()
     let name = format!("hot-{}", profile.value());
     let alert =
         json!({"type": "alert", "alert": {"template": "with-pods", "channels": ["webhook"]}});
-    let evict = json!({"type": "evict", "evict": {"maxPods": 1}});
-    rig.api
-        .apply_object(&rule(&name, &json!([taint(), alert, evict])))?;
+    let mut actions = vec![taint(), alert];
+    if profile != Profile::Cordon {
+        actions.push(json!({"type": "evict", "evict": {"maxPods": 1}}));
+    }
+    rig.api.apply_object(&rule(&name, &Value::Array(actions)))?;
     let gone = format!("gone-{}", profile.value());
     rig.api.apply_object(&rule(
         &gone,
@@ -144,18 +147,23 @@ fn go_through(rig: &mut Rig, profile: Profile, receiver: &Receiver) -> Result<()
     rig.stack.operator().start()?;
     let status = rig.wait_held(&name, true)?;
     rig.wait_event("default", "RuleTriggered")?;
-    if profile == Profile::Full {
+    if profile.acts() {
         rig.wait_taint(true)?;
-        wait_until(LIMIT, "an eviction", || {
-            let left = rig.api.list("/api/v1/namespaces/shop/pods")?;
-            ensure!(left.len() < PODS.len(), "{} pods", left.len());
-            Ok(())
-        })?;
     } else {
         ensure!(
             status["nodes"][0].to_string().contains("dryRun"),
             "{status}"
         );
+    }
+    if profile == Profile::Cordon {
+        clean_up(rig)?;
+    }
+    if profile == Profile::Full {
+        wait_until(LIMIT, "an eviction", || {
+            let left = rig.api.list("/api/v1/namespaces/shop/pods")?;
+            ensure!(left.len() < PODS.len(), "{} pods", left.len());
+            Ok(())
+        })?;
     }
     if profile != Profile::Detect {
         let message = receiver.wait(&name)?;
@@ -177,6 +185,28 @@ fn go_through(rig: &mut Rig, profile: Profile, receiver: &Receiver) -> Result<()
     rig.delete_rule(&name)
 }
 
+/// Takes everything off, as before NodeGuardian is removed: the pod that does so has the rights that NodeGuardian had.
+fn clean_up(rig: &mut Rig) -> Result<()> {
+    rig.stack.operator().kill();
+    let kubeconfig = account(rig)?;
+    let output = Command::new(program("ng-replay", "replay")?)
+        .arg("cleanup")
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .output()?;
+    told(output)?;
+    rig.wait_taint(false)?;
+    rig.stack.operator().start()
+}
+
+/// How the hooks' account reaches the cluster.
+fn account(rig: &mut Rig) -> Result<PathBuf> {
+    let kubeconfig = rig.stack.dir().join("call.kubeconfig");
+    let cluster = rig.stack.cluster();
+    cluster.write_kubeconfig(&kubeconfig, NAMESPACE, ACCOUNT)?;
+    Ok(kubeconfig)
+}
+
 /// Deletes a rule that holds the node: the hooks ask whether it is really gone.
 fn leave(rig: &mut Rig, rule: &str) -> Result<()> {
     rig.delete_rule(rule)?;
@@ -193,10 +223,7 @@ fn leave(rig: &mut Rig, rule: &str) -> Result<()> {
 
 /// Tells by hand, as one does in the pod, by a template of the cluster.
 fn call(rig: &mut Rig) -> Result<()> {
-    let kubeconfig = rig.stack.dir().join("call.kubeconfig");
-    rig.stack
-        .cluster()
-        .write_kubeconfig(&kubeconfig, NAMESPACE, ACCOUNT)?;
+    let kubeconfig = account(rig)?;
     let output = Command::new(program("ng-alert-manager", "alert-manager")?)
         .args([
             "with-pods",
@@ -262,6 +289,36 @@ fn every_profile_needs_every_right_that_it_has_and_no_other() -> Result<()> {
     }
     ensure!(!all.is_empty(), "{TAINT}: nothing was asked for");
     each_is_needed(&mut rig, &all)
+}
+
+/// A rule that asks for more than its profile gives is carried out as far as the rights go.
+#[test]
+fn without_the_right_to_evict_a_node_is_marked_and_the_refusal_is_told() -> Result<()> {
+    let Some(tools) = Tools::for_test()? else {
+        return Ok(());
+    };
+    let builder = Stack::builder(tools)
+        .shipped_rights(Profile::Cordon.steps())
+        .manifest(checkout("tests/tests/data/metrics.yaml"));
+    let mut rig = Rig::start(builder)?;
+    prepare(&mut rig)?;
+    rig.configure(json!({}))?;
+    let evict = json!({"type": "evict", "evict": {"maxPods": 1}});
+    rig.api
+        .apply_object(&rule("both", &json!([taint(), evict])))?;
+    rig.heat()?;
+    rig.stack.operator().start()?;
+    rig.wait_taint(true)?;
+    rig.wait_event("default", "ActionFailed")?;
+    rig.load(Load::default(), false)?;
+    rig.wait_taint(false)?;
+    rig.stack.operator().kill();
+    let left = rig.api.list("/api/v1/namespaces/shop/pods")?;
+    ensure!(left.len() == PODS.len(), "{} pods", left.len());
+    for line in rig.stack.operator().log()? {
+        ensure!(!line.message().contains("Hook failed"), "{}", line.fields());
+    }
+    Ok(())
 }
 
 fn compare(used: &BTreeSet<String>, given: &BTreeSet<String>) -> Result<()> {

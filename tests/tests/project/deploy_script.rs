@@ -46,6 +46,7 @@ fn without_a_step_it_only_says_how_it_is_used() -> Result<()> {
         "--namespace NAME",
         "--image IMAGE",
         "--context NAME",
+        "--held FILE",
     ] {
         ensure!(
             text(&help.stdout).contains(&format!("\n  {word} ")),
@@ -57,7 +58,7 @@ fn without_a_step_it_only_says_how_it_is_used() -> Result<()> {
 
 #[test]
 fn wrong_arguments_are_named_and_nothing_is_done() -> Result<()> {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 8] = [
         (&["--deploi"], "unknown argument --deploi"),
         (&["--deploy", "--namespace"], "--namespace needs a value"),
         (
@@ -72,6 +73,14 @@ fn wrong_arguments_are_named_and_nothing_is_done() -> Result<()> {
         (
             &["--cleanup", "--deploy"],
             "--cleanup goes with no other step",
+        ),
+        (
+            &["--verify", "--held", "/dev/null"],
+            "--held goes with --cleanup only",
+        ),
+        (
+            &["--cleanup", "--held", "/no/such"],
+            "--held: no file that can be read: /no/such",
         ),
     ];
     for (arguments, expected) in cases {
@@ -187,7 +196,7 @@ fn a_missing_tool_is_named_with_what_needs_it() -> Result<()> {
 }
 
 /// Answers as a cluster that has the Deployment but not the kinds any more, and notes what is asked of it. A pod cannot
-/// be asked in a cluster that runs none.
+/// be asked in a cluster that runs none, and the one that undoes things can fail.
 const KUBECTL: &str = r#"#!/bin/bash
 printf '%s\n' "$*" >>"$0.log"
 case "$*" in
@@ -195,57 +204,146 @@ case "$*" in
     *'get deployment/nodeguardian'*jsonpath*) printf 'r.example.com/nodeguardian:1' ;;
     *'get deployment/nodeguardian'*) printf 'deployment.apps/nodeguardian\n' ;;
     *' held') [ ! -e "$0.held" ] || cat "$0.held"; [ -e "$0.held" ] ;;
-    *' run nodeguardian-cleanup '*) cat >"$0.stdin" ;;
+    *' run nodeguardian-cleanup '*) cat >"$0.stdin"; [ ! -e "$0.fails" ] ;;
 esac
 "#;
+const HELD: &str = r#"{"version": 1, "nodes": {"n-1": {"uid": "u-1", "marks": []}}}"#;
 
-/// Runs `--cleanup` of a checkout where nothing was built, after the kinds were removed. Returns the output, and what
-/// the pod that undoes things got, if there was one.
-fn cleanup_without_kinds(held: Option<&str>) -> Result<(Output, Option<String>)> {
-    let dir = tempfile::tempdir()?;
-    let deploy = dir.path().join("deploy");
-    std::fs::create_dir(&deploy)?;
-    let script = deploy.join("deploy.sh");
-    std::fs::copy(root().join("deploy/deploy.sh"), &script)?;
-    let kubectl = dir.path().join("kubectl");
-    write_file(&kubectl, KUBECTL)?;
-    std::fs::set_permissions(
-        &kubectl,
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )?;
-    if let Some(held) = held {
-        write_file(&dir.path().join("kubectl.held"), held)?;
+/// A checkout where nothing was built, and the cluster of [`KUBECTL`].
+struct Bare {
+    dir: tempfile::TempDir,
+}
+
+impl Bare {
+    fn new() -> Result<Self> {
+        let bare = Self {
+            dir: tempfile::tempdir()?,
+        };
+        std::fs::create_dir(bare.path("deploy"))?;
+        std::fs::create_dir(bare.path("tmp"))?;
+        std::fs::copy(
+            root().join("deploy/deploy.sh"),
+            bare.path("deploy/deploy.sh"),
+        )?;
+        let kubectl = bare.path("kubectl");
+        write_file(&kubectl, KUBECTL)?;
+        std::fs::set_permissions(
+            &kubectl,
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )?;
+        Ok(bare)
     }
-    let output = Command::new("/bin/bash")
-        .arg(script)
-        .arg("--cleanup")
-        .env_clear()
-        .env("PATH", format!("{}:{SYSTEM}", dir.path().display()))
-        .output()?;
-    let asked = std::fs::read_to_string(dir.path().join("kubectl.log"))?;
-    ensure!(asked.contains("get crd") || held.is_some(), "{asked}");
-    ensure!(asked.contains("delete "), "{asked}\n{output:?}");
-    let stdin = std::fs::read_to_string(dir.path().join("kubectl.stdin")).ok();
-    Ok((output, stdin))
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn cleanup(&self, arguments: &[&str]) -> Result<Output> {
+        // What is noted is of this run.
+        write_file(&self.path("kubectl.log"), "")?;
+        Command::new("/bin/bash")
+            .arg(self.path("deploy/deploy.sh"))
+            .arg("--cleanup")
+            .args(arguments)
+            .env_clear()
+            .env("PATH", format!("{}:{SYSTEM}", self.dir.path().display()))
+            .env("TMPDIR", self.path("tmp"))
+            .output()
+            .context("cannot run bash")
+    }
+
+    /// What the cluster was asked in the last run.
+    fn asked(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.path("kubectl.log"))?)
+    }
+
+    /// What the pod that undoes things got, if there was one.
+    fn stdin(&self) -> Option<String> {
+        std::fs::read_to_string(self.path("kubectl.stdin")).ok()
+    }
+
+    /// What runs have left of temporary files.
+    fn left(&self) -> Result<Vec<PathBuf>> {
+        let mut left = Vec::new();
+        for entry in std::fs::read_dir(self.path("tmp"))? {
+            left.push(entry?.path());
+        }
+        Ok(left)
+    }
 }
 
 #[test]
 fn what_the_state_knows_is_undone_although_the_rules_are_gone() -> Result<()> {
-    let held = r#"{"version": 1, "nodes": {"n-1": {"uid": "u-1", "marks": []}}}"#;
-    let (output, stdin) = cleanup_without_kinds(Some(held))?;
+    let bare = Bare::new()?;
+    write_file(&bare.path("kubectl.held"), HELD)?;
+    let output = bare.cleanup(&[])?;
     ensure!(output.status.code() == Some(0), "{output:?}");
-    ensure!(stdin.as_deref() == Some(held), "{stdin:?} {output:?}");
+    ensure!(bare.stdin().as_deref() == Some(HELD), "{output:?}");
     ensure!(
         text(&output.stdout).contains(" cleanup --held -"),
         "{output:?}"
     );
+    ensure!(
+        bare.asked()?.contains("delete --ignore-not-found"),
+        "{output:?}"
+    );
+    ensure!(bare.left()?.is_empty(), "{:?}", bare.left()?);
 
-    let (output, stdin) = cleanup_without_kinds(None)?;
+    let bare = Bare::new()?;
+    let output = bare.cleanup(&[])?;
     ensure!(output.status.code() == Some(0), "{output:?}");
-    ensure!(stdin.is_none(), "{stdin:?} {output:?}");
+    ensure!(bare.stdin().is_none(), "{output:?}");
     ensure!(
         text(&output.stdout).contains("there are no rules, so nothing is held"),
         "{output:?}"
     );
+    let asked = bare.asked()?;
+    ensure!(
+        asked.contains("get crd") && asked.contains("delete --ignore-not-found"),
+        "{asked}"
+    );
+    ensure!(bare.left()?.is_empty(), "{:?}", bare.left()?);
+    Ok(())
+}
+
+#[test]
+fn what_the_state_has_told_outlives_a_cleanup_that_fails() -> Result<()> {
+    let bare = Bare::new()?;
+    write_file(&bare.path("kubectl.held"), HELD)?;
+    write_file(&bare.path("kubectl.fails"), "")?;
+    let output = bare.cleanup(&[])?;
+    ensure!(output.status.code() == Some(1), "{output:?}");
+    ensure!(
+        !bare.asked()?.contains("delete --ignore-not-found"),
+        "{output:?}"
+    );
+    let left = bare.left()?;
+    let [kept] = &left[..] else {
+        anyhow::bail!("{left:?} were left: {output:?}");
+    };
+    ensure!(std::fs::read_to_string(kept)? == HELD, "{output:?}");
+    let kept = kept.to_str().context("a path that is no text")?;
+    let told = format!("is kept in {kept}: run this again with --held {kept}\n");
+    ensure!(text(&output.stderr).ends_with(&told), "{output:?}");
+
+    // The pod that knew it is gone.
+    std::fs::remove_file(bare.path("kubectl.held"))?;
+    let output = bare.cleanup(&["--held", kept])?;
+    ensure!(output.status.code() == Some(1), "{output:?}");
+    ensure!(bare.stdin().as_deref() == Some(HELD), "{output:?}");
+    ensure!(bare.left()? == left, "{:?}", bare.left()?);
+
+    std::fs::remove_file(bare.path("kubectl.fails"))?;
+    std::fs::remove_file(bare.path("kubectl.stdin"))?;
+    let output = bare.cleanup(&["--held", kept])?;
+    ensure!(output.status.code() == Some(0), "{output:?}");
+    ensure!(bare.stdin().as_deref() == Some(HELD), "{output:?}");
+    let asked = bare.asked()?;
+    ensure!(
+        asked.contains("delete --ignore-not-found") && !asked.contains(" held\n"),
+        "{asked}"
+    );
+    // Whoever names a file decides on it.
+    ensure!(bare.left()? == left, "{:?}", bare.left()?);
     Ok(())
 }

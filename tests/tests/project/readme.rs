@@ -39,7 +39,7 @@ impl Page {
         let mut in_table = false;
         for line in text(path)?.lines() {
             if let Some((language, mut code)) = block.take() {
-                if line == "```" {
+                if line.trim_start() == "```" {
                     page.blocks.push((language, code));
                 } else {
                     code.push_str(line);
@@ -48,7 +48,8 @@ impl Page {
                 }
                 continue;
             }
-            if let Some(language) = line.strip_prefix("```") {
+            // In a list it is indented.
+            if let Some(language) = line.trim_start().strip_prefix("```") {
                 block = Some((language.to_owned(), String::new()));
             } else if line.starts_with('#') {
                 let level = line.chars().take_while(|sign| *sign == '#').count();
@@ -141,6 +142,12 @@ fn is_word(text: &str) -> bool {
 
 #[test]
 fn both_languages_say_the_same() -> Result<()> {
+    let chinese: BTreeSet<String> = files()?
+        .into_iter()
+        .filter(|file| file.ends_with(".zh-CN.md"))
+        .collect();
+    let compared = PAIRS.map(|[_, chinese]| chinese.to_owned());
+    same("pages in Chinese", &BTreeSet::from(compared), &chinese)?;
     for pair in PAIRS {
         let [english, chinese] = pair;
         same_in_both(&Page::read(english)?, &Page::read(chinese)?)

@@ -36,16 +36,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* The steps of rights that the profile takes. */}}
 {{- define "nodeguardian.steps" -}}
-{{- index (dict "detect" "detect" "alert" "detect alert" "full" "detect alert cordon evict") .Values.profile -}}
+{{- index (dict "detect" "detect" "alert" "detect alert" "cordon" "detect alert cordon" "full" "detect alert cordon evict") .Values.profile -}}
 {{- end -}}
 
 {{/*
-The configuration: what is given, over the shipped one. Below the profile full every rule is a dry run, and below alert
-there is no receiver, whatever is given.
+The configuration: what is given, over the shipped one. Below the profile cordon every rule is a dry run, and below
+alert there is no receiver, whatever is given.
 */}}
 {{- define "nodeguardian.config" -}}
 {{- $config := mergeOverwrite (.Files.Get "files/config.json" | fromJson) (deepCopy .Values.config) -}}
-{{- if ne .Values.profile "full" -}}
+{{- if has .Values.profile (list "detect" "alert") -}}
 {{- $_ := set $config "safety" (mergeOverwrite (deepCopy ($config.safety | default dict)) (dict "dryRun" true)) -}}
 {{- end -}}
 {{- if eq .Values.profile "detect" -}}
