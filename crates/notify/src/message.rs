@@ -60,9 +60,9 @@ pub struct Message {
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeFacts {
     /// Name of the node.
-    pub name: Piece,
+    pub name: SharedText,
     /// Of this node under this rule in this cluster; the same from trigger to recovery.
-    pub fingerprint: Piece,
+    pub fingerprint: SharedText,
     /// When its episode began.
     pub since: Time,
     /// How often the actions ran again.
@@ -83,32 +83,27 @@ pub struct NodeFacts {
 
 /// A text that may be part of a longer one: those of a thousand nodes are one piece of memory.
 #[derive(Clone)]
-pub struct Piece {
+pub struct SharedText {
     whole: Arc<str>,
-    from: u32,
-    to: u32,
+    part: Range<usize>,
 }
 
-impl Piece {
-    /// A part of a text; what is beyond its end, or beyond 4 GiB, is left out.
-    pub fn of(whole: &Arc<str>, part: Range<usize>) -> Self {
-        let place = |at| u32::try_from(whole.floor_char_boundary(at)).unwrap_or(u32::MAX);
+impl SharedText {
+    /// A part of a text; where that has no such part, nothing.
+    pub(crate) fn of(whole: &Arc<str>, part: Range<usize>) -> Self {
         Self {
-            from: place(part.start),
-            to: place(part.end),
             whole: Arc::clone(whole),
+            part,
         }
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        let at = |place| usize::try_from(place).unwrap_or(usize::MAX);
-        let part = self.whole.get(at(self.from)..at(self.to));
-        part.unwrap_or_default()
+        self.whole.get(self.part.clone()).unwrap_or_default()
     }
 }
 
-impl Deref for Piece {
+impl Deref for SharedText {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -116,33 +111,33 @@ impl Deref for Piece {
     }
 }
 
-impl<T: Into<Arc<str>>> From<T> for Piece {
+impl<T: Into<Arc<str>>> From<T> for SharedText {
     fn from(text: T) -> Self {
         let whole = text.into();
-        let end = whole.len();
-        Self::of(&whole, 0..end)
+        let part = 0..whole.len();
+        Self { whole, part }
     }
 }
 
-impl PartialEq for Piece {
+impl PartialEq for SharedText {
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()
     }
 }
 
-impl fmt::Debug for Piece {
+impl fmt::Debug for SharedText {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), out)
     }
 }
 
-impl fmt::Display for Piece {
+impl fmt::Display for SharedText {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self.as_str(), out)
     }
 }
 
-impl Serialize for Piece {
+impl Serialize for SharedText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self)
     }

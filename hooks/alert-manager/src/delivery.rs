@@ -1,8 +1,8 @@
 //! One delivery run: what is new is admitted, what is due is claimed, sent and settled.
 //!
 //! ```text
-//! [admit ─▶ plan ─▶ claim, start the first] ─▶ send ─▶ [settle] ─▶ [start the next] ─▶ send ─▶ …
-//!                                              one message of a receiver at a time
+//! [admit ─▶ plan ─▶ claim] ─▶ [start] ─▶ send ─▶ [settle] ─▶ [start the next] ─▶ …
+//!                              one message of a receiver at a time
 //! ```
 //!
 //! Brackets are transactions. An attempt is counted before it is made and settled before the receiver gets its next
@@ -97,31 +97,33 @@ impl Desk<'_> {
     }
 }
 
-/// Delivers what is due; to be called where there is work. Returns whether there was anything to send.
+/// Delivers what is due; to be called where there is work. `share` is only called when there is something to send.
+/// Returns whether there was.
 pub fn deliver(
     store: &mut Store,
     agenda: &Agenda,
     desk: &Desk<'_>,
     chance: &mut Chance,
-    shared: Shared,
+    share: impl FnOnce(&mut Store) -> anyhow::Result<Shared>,
 ) -> anyhow::Result<bool> {
     let claimant = store.claimant(chance.number())?;
     let mut transaction = store.begin()?;
     let news = admit(&mut transaction, agenda, desk)?;
-    let lanes = plan::claim(&mut transaction, desk, &claimant)?;
+    let lanes = plan::claim(&mut transaction, agenda, desk, &claimant)?;
     transaction.commit()?;
     (desk.step)(Step::Committed);
     news.log(desk.log);
     if lanes.is_empty() {
         return Ok(false);
     }
+    let shared = Arc::new(share(store)?);
     lanes::Run {
         store,
         desk,
         claimant: &claimant,
         chance,
     }
-    .send(lanes, &Arc::new(shared))?;
+    .send(lanes, &shared)?;
     Ok(true)
 }
 
@@ -211,7 +213,6 @@ pub(crate) fn clear_up(store: &mut Store, agenda: &Agenda, desk: &Desk<'_>) -> a
         return Ok(());
     }
     transaction.prune(&keep, now, |memory| memory.is_stale(now, &flapping))?;
-    plan::forget_warnings(&mut transaction, desk.config)?;
     transaction.commit()?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Delivers the alerts of the outbox.
 //!
 //! ```text
-//! tick ─▶ delivery: admit ─▶ plan, claim, start ─▶ courier: compose, send (each receiver by itself) ─▶ settle
+//! tick ─▶ delivery: admit ─▶ plan, claim ─▶ courier: compose, send (each receiver by itself) ─▶ settle
 //! templates ─▶ remembered in the state, told in their status
 //! ```
 //!
@@ -126,9 +126,9 @@ fn serve(run: &Run, agenda: &Agenda, store: &mut Store, report: &mut Report) -> 
     let mut has_sent = false;
     if agenda.has_work() {
         keep_freed_memory();
-        let shared = share(run, &config, store, report)?;
+        let share = |store: &mut Store| share(run, &config, store, report);
         let mut chance = Chance::from_process();
-        has_sent = delivery::deliver(store, agenda, &desk, &mut chance, shared)?;
+        has_sent = delivery::deliver(store, agenda, &desk, &mut chance, share)?;
     }
     let interval = if has_sent {
         BUSY_INTERVAL

@@ -64,13 +64,15 @@ fn worker() {
     if !agenda.has_work() {
         return;
     }
-    let shared = Shared {
-        config: Arc::clone(&config),
-        env,
-        templates: Templates::default(),
+    let share = |_: &mut Store| {
+        Ok(Shared {
+            config: Arc::clone(&config),
+            env,
+            templates: Templates::default(),
+        })
     };
     let mut chance = Chance::new(work["seed"].as_u64().expect("a number"));
-    delivery::deliver(&mut store, &agenda, &desk, &mut chance, shared).expect("the delivery");
+    delivery::deliver(&mut store, &agenda, &desk, &mut chance, share).expect("the delivery");
 }
 
 /// An alert on one channel: rule, node, kind.

@@ -5,12 +5,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ng_engine::parcel::{Member, Parcel, Reading};
-use ng_engine::plan::{ActionNote, AlertKind, Input, Notice};
+use ng_engine::plan::{ActionNote, Alert, AlertKind, Input, Notice};
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 use sha2::{Digest as _, Sha256};
 
-use crate::message::{Conditions, Metrics, NodeFacts, Piece, TopPod};
+use crate::message::{Conditions, Metrics, NodeFacts, SharedText, TopPod};
 
 /// The facts of one message.
 pub(super) struct Facts<'a> {
@@ -55,8 +55,11 @@ impl<'a> Facts<'a> {
             .map(|(number, newest)| {
                 let (member, shared) = (&newest.member, &shared[newest.parcel]);
                 NodeFacts {
-                    name: Piece::of(&shared.names, newest.name.clone()),
-                    fingerprint: Piece::of(&fingerprints, number * SHOWN..(number + 1) * SHOWN),
+                    name: SharedText::of(&shared.names, newest.name.clone()),
+                    fingerprint: SharedText::of(
+                        &fingerprints,
+                        number * SHOWN..(number + 1) * SHOWN,
+                    ),
                     since: member.since,
                     repeats: member.repeats,
                     guard: member.guard().cloned(),
@@ -83,7 +86,7 @@ impl<'a> Facts<'a> {
             dry_run: parcels.iter().any(|parcel| parcel.head().dry_run),
             id: shown(&[of_message(
                 &group,
-                kind,
+                latest,
                 digests.iter().zip(newest.iter().map(|newest| newest.at)),
             )]),
             fingerprint: match digests.as_slice() {
@@ -151,18 +154,13 @@ fn newest(parcels: &[Parcel]) -> Vec<Newest<'_>> {
     let mut newest: Vec<Newest<'_>> = Vec::with_capacity(parcels.iter().map(Parcel::len).sum());
     for (place, parcel) in parcels.iter().enumerate() {
         let at = parcel.head().at;
-        let mut end = 0;
-        let members = parcel.members().enumerate().map(|(number, member)| {
-            let name = end..end + member.node.len();
-            // Names are one a line.
-            end = name.end + 1;
-            Newest {
-                member,
-                at,
-                parcel: place,
-                place: number,
-                name,
-            }
+        let members = parcel.members().zip(parcel.spans()).enumerate();
+        let members = members.map(|(number, (member, name))| Newest {
+            member,
+            at,
+            parcel: place,
+            place: number,
+            name,
         });
         // A call by hand may tell of a rule alone.
         newest.extend(members.filter(|newest| !newest.member.node.is_empty()));
@@ -195,36 +193,43 @@ type Digest = [u8; 16];
 fn of_group(cluster: Option<&str>, rule: &str) -> Digest {
     let mut hash = Sha256::new();
     for part in ["rule", cluster.unwrap_or_default(), rule] {
-        // With its length, so that no two lists of parts are the same text.
-        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
-        hash.update(part);
+        add(&mut hash, part);
     }
     cut(hash)
 }
 
 fn of_node(group: &Digest, node: &str) -> Digest {
-    /// So few that with most names it is one block to hash.
-    const OF_GROUP: usize = 12;
     let mut hash = Sha256::new();
-    hash.update(&group[..OF_GROUP]);
+    hash.update(group);
     hash.update(node);
     cut(hash)
 }
 
-/// Of a message: the same for the same alerts, and for no others.
+/// Of a message: the same for the same alerts, and for no others, such as those of another action of the same rule.
 fn of_message<'n>(
     group: &Digest,
-    kind: AlertKind,
+    head: Option<&Alert>,
     alerts: impl Iterator<Item = (&'n Digest, Time)>,
 ) -> Digest {
     let mut hash = Sha256::new();
     hash.update(group);
-    hash.update(word(kind));
+    if let Some(head) = head {
+        for part in [word(head.kind), head.severity.word(), &head.template] {
+            add(&mut hash, part);
+        }
+        hash.update([u8::from(head.dry_run)]);
+    }
     for (node, at) in alerts {
         hash.update(node);
         hash.update(at.millis().to_le_bytes());
     }
     cut(hash)
+}
+
+/// A part with its length, so that no two lists of parts are the same text.
+fn add(hash: &mut Sha256, part: &str) {
+    hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+    hash.update(part);
 }
 
 /// The word for a kind of alert, in data and messages.

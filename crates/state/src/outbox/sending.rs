@@ -22,6 +22,9 @@ use crate::transaction::Transaction;
 /// The most deliveries that are looked at in one run, oldest first: this bounds its memory.
 const MOST_DELIVERIES: u64 = 100_000;
 
+/// The note of channels that cannot be used.
+const WARNED: &str = "alert-manager/unusable-channels";
+
 /// Alerts with deliveries that are to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenParcel {
@@ -78,8 +81,8 @@ impl OpenParcel {
     }
 }
 
-/// What there is to do for a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What there is to do for a run, and what the last ones have noted for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Agenda {
     /// There are alerts of which nothing is decided yet.
     pub fresh: bool,
@@ -89,6 +92,8 @@ pub struct Agenda {
     pub due: bool,
     /// When the outbox was last cleared up.
     pub cleared: Option<Time>,
+    /// What [`Transaction::set_warned`] noted.
+    pub warned: Option<String>,
 }
 
 impl Agenda {
@@ -142,8 +147,8 @@ impl Store {
                  EXISTS(SELECT * FROM memory WHERE calm_at <= ?1 AND calm_at IS NOT NULL), \
                  EXISTS(SELECT * FROM delivery WHERE state = 'pending' AND next_attempt <= ?1 \
                         AND state NOT IN ('done', 'skipped')), \
-                 (SELECT text FROM note WHERE key = ?2)",
-                params![now.millis(), CLEARED],
+                 (SELECT text FROM note WHERE key = ?2), (SELECT text FROM note WHERE key = ?3)",
+                params![now.millis(), CLEARED, WARNED],
                 |row| {
                     let cleared = row.get_ref(3)?.as_str_or_null()?;
                     Ok(Agenda {
@@ -151,6 +156,7 @@ impl Store {
                         calm: row.get(1)?,
                         due: row.get(2)?,
                         cleared: cleared.and_then(read_cleared),
+                        warned: row.get(4)?,
                     })
                 },
             )
@@ -188,17 +194,6 @@ impl Transaction<'_> {
         .map_err(StateError::database("claim deliveries", self.place))
     }
 
-    /// Claims deliveries as [`Transaction::claim`] does, and counts their first attempt. Returns their alerts.
-    pub fn claim_started(
-        &mut self,
-        channel: &str,
-        batch: i64,
-        alerts: &[i64],
-        claim: Claim<'_>,
-    ) -> Result<Vec<i64>, StateError> {
-        self.count_attempt((channel, alerts), batch, claim, false)
-    }
-
     /// Counts an attempt before it is made. Returns the alerts that are still to be sent: somebody may have dropped
     /// some of them meanwhile.
     pub fn start(
@@ -208,30 +203,24 @@ impl Transaction<'_> {
         alerts: &[i64],
         claim: Claim<'_>,
     ) -> Result<Vec<i64>, StateError> {
-        self.count_attempt((channel, alerts), batch, claim, true)
-    }
-
-    /// `claimed`: only of those deliveries that the claimant has claimed before.
-    fn count_attempt(
-        &mut self,
-        deliveries: (&str, &[i64]),
-        batch: i64,
-        claim: Claim<'_>,
-        claimed: bool,
-    ) -> Result<Vec<i64>, StateError> {
         let (token, until) = (claim.claimant.token(), claim.until.millis());
         let started = self
             .change(
-                "UPDATE delivery SET attempts = attempts + 1, batch = ?5, claim = ?4, claimed_until = ?6 \
-                 WHERE first BETWEEN ?1 AND ?2 AND last <= ?2 AND channel = ?3 AND state = 'pending' \
-                 AND (claim = ?4 OR NOT ?7) RETURNING first, last",
-                deliveries,
-                &[&token, &batch, &until, &claimed],
+                "UPDATE delivery SET attempts = attempts + 1, batch = ?5, claimed_until = ?6 \
+                 WHERE first BETWEEN ?1 AND ?2 AND last <= ?2 AND channel = ?3 AND state = 'pending' AND claim = ?4 \
+                 RETURNING first, last",
+                (channel, alerts),
+                &[&token, &batch, &until],
             )
             .map_err(StateError::database("start deliveries", self.place))?;
         let mut ids: Vec<i64> = started.into_iter().flat_map(Range::ids).collect();
         ids.sort_unstable();
         Ok(ids)
+    }
+
+    /// Notes of which channels somebody was warned, in the words of who does so; `None`: of none.
+    pub fn set_warned(&mut self, text: Option<&str>) -> Result<(), StateError> {
+        self.set_note(WARNED, text)
     }
 
     /// Ends the claim on deliveries of a channel, with what came of them. Returns how many it was.

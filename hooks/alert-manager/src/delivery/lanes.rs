@@ -12,7 +12,7 @@ use ng_notify::LogValue;
 use ng_notify::message::Outcome;
 use ng_state::{Claim, Claimant, Settlement, Store};
 
-use super::plan::{Lane, Started};
+use super::plan::Lane;
 use super::{CLAIM, Desk, Step};
 use crate::chance::Chance;
 use crate::courier::{self, Ended, Event, Job, Line, Shared, Worker};
@@ -160,14 +160,10 @@ impl Run<'_, '_> {
             self.settle(lane, ended)?;
         }
         while lane.flight.is_none() {
-            let started = match lane.lane.started.take() {
-                Some(first) => first,
-                None => match self.take(lane) {
-                    Some(batch) => self.start(lane, &batch)?,
-                    None => return Ok(()),
-                },
+            let Some(batch) = self.take(lane) else {
+                return Ok(());
             };
-            self.dispatch(lane, place, &started)?;
+            self.start(lane, place, &batch)?;
         }
         Ok(())
     }
@@ -184,8 +180,7 @@ impl Run<'_, '_> {
         may.then(|| lane.queue.pop_front()).flatten()
     }
 
-    /// Counts the attempt. No alerts: somebody has dropped them meanwhile.
-    fn start(&mut self, lane: &mut Active, batch: &Batch) -> anyhow::Result<Started> {
+    fn start(&mut self, lane: &mut Active, place: usize, batch: &Batch) -> anyhow::Result<()> {
         let now = self.desk.clock.now();
         let channel = lane.lane.channel.as_str();
         let claim = Claim {
@@ -193,30 +188,17 @@ impl Run<'_, '_> {
             until: now.plus(CLAIM),
         };
         let mut transaction = self.store.begin()?;
-        let alerts = transaction.start(channel, batch.id, &batch.alerts, claim)?;
-        if !alerts.is_empty() {
-            lane.lane.change_state(&mut transaction, |lane| {
-                lane.state.take(lane.allowance, now);
-            })?;
-            transaction.commit()?;
-            (self.desk.step)(Step::Committed);
+        let ids = transaction.start(channel, batch.id, &batch.alerts, claim)?;
+        if ids.is_empty() {
+            return Ok(());
         }
-        Ok(Started {
-            alerts,
-            attempts: batch.attempts + 1,
-        })
-    }
-
-    /// Hands a message over to who sends it; nothing, if none of its alerts can be read.
-    fn dispatch(
-        &mut self,
-        lane: &mut Active,
-        place: usize,
-        started: &Started,
-    ) -> anyhow::Result<()> {
-        let now = self.desk.clock.now();
-        let (mut parcels, mut ids) = (Vec::new(), Vec::new());
-        for loaded in self.store.alerts(&started.alerts)? {
+        lane.lane.change_state(&mut transaction, |lane| {
+            lane.state.take(lane.allowance, now);
+        })?;
+        transaction.commit()?;
+        (self.desk.step)(Step::Committed);
+        let (mut parcels, mut ids) = (Vec::new(), ids);
+        for loaded in self.store.alerts(&std::mem::take(&mut ids))? {
             match loaded.parcel {
                 Ok(parcel) => {
                     parcels.push(parcel);
@@ -234,7 +216,7 @@ impl Run<'_, '_> {
         };
         let flight = Flight {
             alerts: ids.clone(),
-            attempts: started.attempts,
+            attempts: batch.attempts + 1,
             deadline: self.desk.deadline.min(Instant::now() + limit),
         };
         let job = Job {

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use ng_config::{ChannelKind, Config, MONITOR_CHANNEL};
 use ng_delivery::{Allowance, Batch, Grouping, ReceiverState, Waiting};
-use ng_engine::time::Time;
 use ng_hook::Logger;
 use ng_notify::Receiver;
-use ng_state::{Claim, Claimant, OpenParcel, Settlement, StateError, Transaction};
+use ng_state::{Agenda, Claim, Claimant, OpenParcel, Settlement, StateError, Transaction};
 
 use super::{CLAIM, Desk, Unusable};
 
@@ -28,46 +27,12 @@ pub(super) struct Lane {
     pub(super) key: String,
     pub(super) allowance: Option<Allowance>,
     pub(super) state: ReceiverState,
-    /// The first message, whose attempt is counted.
-    pub(super) started: Option<Started>,
     pub(super) queue: VecDeque<Batch>,
     /// Ids of alerts that say that their nodes are flapping.
     pub(super) flapping: std::collections::HashSet<i64>,
 }
 
-/// A message whose attempt is counted, and which is to be sent now.
-#[derive(Debug)]
-pub(super) struct Started {
-    /// Its alerts, those that are still to be sent.
-    pub(super) alerts: Vec<i64>,
-    /// Attempts, this one included.
-    pub(super) attempts: u32,
-}
-
 impl Lane {
-    /// Claims everything for this process, and starts the first message: each transaction costs as much as a message
-    /// does, so that is not one of its own.
-    fn claim(
-        &mut self,
-        transaction: &mut Transaction<'_>,
-        claim: Claim<'_>,
-        now: Time,
-    ) -> Result<(), StateError> {
-        let Some(first) = self.queue.pop_front() else {
-            return Ok(());
-        };
-        let alerts = transaction.claim_started(&self.channel, first.id, &first.alerts, claim)?;
-        self.change_state(transaction, |lane| lane.state.take(lane.allowance, now))?;
-        self.started = Some(Started {
-            alerts,
-            attempts: first.attempts + 1,
-        });
-        for batch in &self.queue {
-            transaction.claim(&self.channel, &batch.alerts, claim)?;
-        }
-        Ok(())
-    }
-
     /// Changes how the receiver is doing, and remembers that if it is different now.
     pub(super) fn change_state(
         &mut self,
@@ -83,12 +48,10 @@ impl Lane {
     }
 }
 
-/// The note of channels that cannot be used, so that each is one warning.
-const UNUSABLE: &str = "alert-manager/unusable-channels";
-
 /// Plans and claims, in one transaction: what is claimed is what was looked at.
 pub(super) fn claim(
     transaction: &mut Transaction<'_>,
+    agenda: &Agenda,
     desk: &Desk<'_>,
     claimant: &Claimant,
 ) -> anyhow::Result<Vec<Lane>> {
@@ -108,14 +71,16 @@ pub(super) fn claim(
             }
         }
     }
-    let claim = Claim {
-        claimant,
-        until: now.plus(CLAIM),
-    };
-    for lane in &mut lanes {
-        lane.claim(transaction, claim, now)?;
+    for lane in &lanes {
+        let claim = Claim {
+            claimant,
+            until: now.plus(CLAIM),
+        };
+        for batch in &lane.queue {
+            transaction.claim(&lane.channel, &batch.alerts, claim)?;
+        }
     }
-    warn_unusable(transaction, &unusable, desk)?;
+    warn_unusable(transaction, agenda, &unusable, desk)?;
     Ok(lanes)
 }
 
@@ -179,7 +144,6 @@ fn lane(
         key,
         allowance,
         state,
-        started: None,
         queue,
         flapping: waiting
             .iter()
@@ -250,43 +214,24 @@ fn give_up(
 /// One warning for each channel, and again only when something about it has changed.
 fn warn_unusable(
     transaction: &mut Transaction<'_>,
+    agenda: &Agenda,
     unusable: &BTreeMap<String, String>,
     desk: &Desk<'_>,
 ) -> anyhow::Result<()> {
-    if unusable.is_empty() {
-        return Ok(());
-    }
-    change_warned(transaction, |warned| {
-        for (channel, reason) in unusable {
-            if warned.get(channel) != Some(reason) {
-                warn(desk.log, channel, reason);
-                warned.insert(channel.clone(), reason.clone());
-            }
+    let noted = agenda.warned.as_deref().unwrap_or_default();
+    let mut known: BTreeMap<String, String> = serde_json::from_str(noted).unwrap_or_default();
+    let before = known.clone();
+    // A channel that can be used by now is worth a warning when it cannot be any more.
+    known.retain(|channel, _| receiver(channel, desk.config).is_err());
+    for (channel, reason) in unusable {
+        if known.get(channel) != Some(reason) {
+            warn(desk.log, channel, reason);
+            known.insert(channel.clone(), reason.clone());
         }
-    })
-}
-
-/// A channel that can be used by now is worth a warning when it cannot be any more.
-pub(super) fn forget_warnings(
-    transaction: &mut Transaction<'_>,
-    config: &Config,
-) -> anyhow::Result<()> {
-    change_warned(transaction, |warned| {
-        warned.retain(|channel, _| receiver(channel, config).is_err());
-    })
-}
-
-/// Changes which channels somebody was warned of, and why.
-fn change_warned(
-    transaction: &mut Transaction<'_>,
-    change: impl FnOnce(&mut BTreeMap<String, String>),
-) -> anyhow::Result<()> {
-    let noted = transaction.note(UNUSABLE)?.unwrap_or_default();
-    let mut warned: BTreeMap<String, String> = serde_json::from_str(&noted).unwrap_or_default();
-    let before = warned.clone();
-    change(&mut warned);
-    if warned != before {
-        transaction.set_note(UNUSABLE, Some(&serde_json::to_string(&warned)?))?;
+    }
+    if known != before {
+        let noted = (!known.is_empty()).then(|| serde_json::to_string(&known));
+        transaction.set_warned(noted.transpose()?.as_deref())?;
     }
     Ok(())
 }

@@ -374,6 +374,21 @@ fn channels_that_cannot_be_used_are_one_warning_each() {
 }
 
 #[test]
+fn a_channel_that_could_be_used_meanwhile_is_a_warning_again() {
+    let receiver = Receiver::good();
+    let desk = Desk::new("");
+    let addresses = ["", receiver.url(), ""];
+    let warnings = addresses.iter().enumerate().map(|(number, address)| {
+        desk.configure(address, &json!({}));
+        let now = after(i64::try_from(number).expect("small") * 5);
+        desk.queue(&[alert(&format!("node-{number}"), &["webhook"])], &now);
+        let run = desk.tick(&now);
+        run.logged("alerts are not sent on a channel").len()
+    });
+    assert_eq!(warnings.collect::<Vec<_>>(), [1, 0, 1]);
+}
+
+#[test]
 fn muted_alerts_are_counted_and_not_sent() {
     let receiver = Receiver::good();
     let desk = Desk::new(receiver.url());
