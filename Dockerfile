@@ -37,8 +37,9 @@ COPY hooks hooks
 COPY tests tests
 COPY deploy/release.sh deploy/release.sh
 RUN deploy/release.sh /out "$TARGETARCH"
-# The only place that keeps anything, and the one for short-lived files.
-RUN mkdir -p /empty/state /empty/tmp && chmod 0700 /empty/state && chmod 1777 /empty/tmp
+# The only place that keeps anything, and the one for short-lived files. Both lie below the folder that is copied:
+# of that itself neither mode nor owner would be.
+RUN install -d -m 0700 -o 65532 -g 65532 /empty/var/lib/nodeguardian && install -d -m 1777 /empty/tmp
 
 # shell-operator from its module, as pinned and used by the tests, without C: it needs nothing of a system.
 FROM --platform=$BUILDPLATFORM ${GO} AS shell-operator
@@ -68,8 +69,7 @@ LABEL org.opencontainers.image.title="NodeGuardian" \
     org.opencontainers.image.base.name="scratch"
 COPY --from=nodeguardian / /
 COPY --from=shell-operator --chmod=0555 /out/shell-operator /usr/local/bin/shell-operator
-COPY --from=build --chown=65532:65532 /empty/state /var/lib/nodeguardian
-COPY --from=build /empty/tmp /tmp
+COPY --from=build /empty/ /
 VOLUME /var/lib/nodeguardian
 ENV PATH=/usr/local/bin \
     HOME=/tmp \
@@ -93,7 +93,7 @@ LABEL org.opencontainers.image.title="NodeGuardian" \
     org.opencontainers.image.revision="$REVISION" \
     org.opencontainers.image.base.name="$SHELL_OPERATOR"
 COPY --from=nodeguardian / /
-COPY --from=build --chown=65532:65532 /empty/state /var/lib/nodeguardian
+COPY --from=build /empty/ /
 VOLUME /var/lib/nodeguardian
 # The default socket would be in a folder that only root can make; shell-operator itself lies at /.
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/ \

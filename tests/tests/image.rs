@@ -1,7 +1,7 @@
 //! The `Dockerfile`, read by the code of `BuildKit`, and what it copies, against the checkout and the built release.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,6 +13,8 @@ use serde_json::Value;
 
 /// Folder with what `deploy/release.sh` has laid out.
 const RELEASE_VARIABLE: &str = "NODEGUARDIAN_RELEASE_DIR";
+/// Folder with the files of the minimal image, as `.ci/image` has made them by the Dockerfile.
+const IMAGE_VARIABLE: &str = "NODEGUARDIAN_IMAGE_DIR";
 const TARGETS: [&str; 2] = ["minimal", "official"];
 
 fn root() -> PathBuf {
@@ -46,6 +48,7 @@ fn read(file: &Path) -> Result<Option<Value>> {
         String::from_utf8_lossy(&built.stderr)
     );
     let output = Command::new(tool)
+        .arg("check")
         .arg(file)
         .args(["linux/amd64", "linux/arm64"])
         .output()?;
@@ -244,11 +247,15 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// What `deploy/release.sh` has laid out; `None`, with a word, where it was not run.
-#[expect(clippy::print_stderr, reason = "a test that is skipped has to say why")]
 fn release() -> Option<PathBuf> {
-    let dir = variable(RELEASE_VARIABLE).map(PathBuf::from);
+    made(RELEASE_VARIABLE)
+}
+
+#[expect(clippy::print_stderr, reason = "a test that is skipped has to say why")]
+fn made(named: &str) -> Option<PathBuf> {
+    let dir = variable(named).map(PathBuf::from);
     if dir.is_none() {
-        eprintln!("skipped: {RELEASE_VARIABLE} names no release; .ci/run makes one");
+        eprintln!("skipped: {named} names no folder; .ci/run makes one");
     }
     dir
 }
@@ -331,6 +338,86 @@ fn the_release_runs_where_there_is_nothing_else() -> Result<()> {
         "{version}"
     );
     ensure!(!inside(&["/usr/local/bin/shell-operator", "version"])?.is_empty());
+    Ok(())
+}
+
+/// Modes, owners and paths of everything below a folder.
+fn entries(dir: &Path, prefix: &str) -> Result<BTreeSet<String>> {
+    let mut all = BTreeSet::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = format!("{prefix}/{}", entry.file_name().to_string_lossy());
+        let found = entry.metadata()?;
+        let (mode, user, group) = (found.mode() & 0o7777, found.uid(), found.gid());
+        if found.is_dir() {
+            all.extend(entries(&entry.path(), &name)?);
+        }
+        all.insert(format!("{mode:o} {user}:{group} {name}"));
+    }
+    Ok(all)
+}
+
+#[test]
+fn the_minimal_image_has_what_it_needs_and_nothing_else() -> Result<()> {
+    let Some(image) = made(IMAGE_VARIABLE) else {
+        return Ok(());
+    };
+    let expected = BTreeSet::from(
+        [
+            "755 0:0 /hooks",
+            "555 0:0 /hooks/000-config-loader",
+            "555 0:0 /hooks/001-nodeguardian-controller",
+            "555 0:0 /hooks/002-alert-manager",
+            "555 0:0 /hooks/003-recovery-manager",
+            "555 0:0 /hooks/004-node-monitor",
+            "1777 0:0 /tmp",
+            "755 0:0 /usr",
+            "755 0:0 /usr/local",
+            "755 0:0 /usr/local/bin",
+            "555 0:0 /usr/local/bin/nodeguardian-replay",
+            "555 0:0 /usr/local/bin/shell-operator",
+            "755 0:0 /usr/share",
+            "755 0:0 /usr/share/doc",
+            "755 0:0 /usr/share/doc/nodeguardian",
+            "644 0:0 /usr/share/doc/nodeguardian/LICENSE",
+            "644 0:0 /usr/share/doc/nodeguardian/sbom.cdx.json",
+            "755 0:0 /var",
+            "755 0:0 /var/lib",
+            "700 65532:65532 /var/lib/nodeguardian",
+        ]
+        .map(str::to_owned),
+    );
+    let found = entries(&image, "")?;
+    ensure!(found == expected, "{found:#?}");
+    Ok(())
+}
+
+/// As the image's user, with the image's folder as the root.
+#[test]
+fn all_executables_of_the_minimal_image_run_in_it() -> Result<()> {
+    let Some(image) = made(IMAGE_VARIABLE) else {
+        return Ok(());
+    };
+    let mut commands = vec![
+        vec!["/usr/local/bin/nodeguardian-replay", "demo"],
+        vec!["/usr/local/bin/shell-operator", "version"],
+    ];
+    let hooks = files(&image.join("hooks"), "/hooks")?;
+    let paths = hooks.iter().map(|hook| hook.trim_start_matches("555 "));
+    commands.extend(paths.map(|path| vec![path, "--config"]));
+    for command in commands {
+        let output = Command::new("chroot")
+            .arg("--userspec=65532:65532")
+            .arg(&image)
+            .args(&command)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .output()
+            .context("cannot run chroot")?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{command:?}: {errors}");
+        ensure!(!output.stdout.is_empty(), "{command:?} says nothing");
+    }
     Ok(())
 }
 

@@ -1,5 +1,11 @@
-// Reads a Dockerfile as BuildKit does, and prints as JSON what its checks say, what each stage copies and runs, and
-// what image each target makes on each platform. Nothing is fetched: base images are taken to be empty.
+// Reads a Dockerfile as BuildKit does:
+//
+//	dockerfile check FILE PLATFORM...
+//	dockerfile build FILE PLATFORM TARGET CONTEXT OUT IMAGE=FOLDER...
+//
+// The first prints as JSON what BuildKit's checks say, what each stage copies and runs, and what image each target
+// makes on each platform. The second makes a target's files, with folders for the images that it is based on.
+// Nothing is fetched.
 package main
 
 import (
@@ -8,6 +14,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
+	"strings"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client/llb"
@@ -48,25 +56,58 @@ type image struct {
 	Config   ocispecs.ImageConfig `json:"config"`
 }
 
-// Stands for every registry: an image with nothing in it but a PATH.
-type nothing struct{ platform ocispecs.Platform }
+// Stands for every registry: its images set a PATH, and what is said of the bases that are given.
+type registry struct{ bases bases }
 
-func (n nothing) ResolveImageConfig(_ context.Context, ref string, _ sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+func (r registry) ResolveImageConfig(_ context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+	env, err := r.bases.env(ref)
+	if err != nil {
+		return "", "", nil, err
+	}
 	config, err := json.Marshal(ocispecs.Image{
-		Platform: n.platform,
-		Config:   ocispecs.ImageConfig{Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin"}},
+		Platform: *opt.ImageOpt.Platform,
+		Config:   ocispecs.ImageConfig{Env: append([]string{"PATH=/usr/local/bin:/usr/bin:/bin"}, env...)},
+		// An image without layers would be taken for `scratch`.
+		RootFS: ocispecs.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromString(ref)}},
 	})
 	return ref, digest.FromBytes(config), config, err
 }
 
 func main() {
-	if len(os.Args) < 3 {
-		fail("usage: dockerfile FILE PLATFORM...", nil)
+	switch {
+	case len(os.Args) >= 4 && os.Args[1] == "check":
+		checkAll(read(os.Args[2]), os.Args[3:])
+	case len(os.Args) >= 7 && os.Args[1] == "build":
+		folders := bases{}
+		for _, argument := range os.Args[7:] {
+			image, folder, _ := strings.Cut(argument, "=")
+			folders[image] = folder
+		}
+		if err := build(read(os.Args[2]), parse(os.Args[3]), os.Args[4], os.Args[5], folders, os.Args[6]); err != nil {
+			fail("cannot be built: "+os.Args[4]+":", err)
+		}
+	default:
+		fail("usage: dockerfile check FILE PLATFORM..., or build FILE PLATFORM TARGET CONTEXT OUT IMAGE=FOLDER...", nil)
 	}
-	text, err := os.ReadFile(os.Args[1])
+}
+
+func read(file string) []byte {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		fail("cannot read", err)
 	}
+	return text
+}
+
+func parse(name string) ocispecs.Platform {
+	platform, err := platforms.Parse(name)
+	if err != nil {
+		fail("no platform: "+name, err)
+	}
+	return platform
+}
+
+func checkAll(text []byte, names []string) {
 	parsed, err := parser.Parse(bytes.NewReader(text))
 	if err != nil {
 		fail("not a Dockerfile", err)
@@ -77,13 +118,10 @@ func main() {
 	}
 	told := report{Warnings: []string{}}
 	for _, parsed := range stages {
-		told.Stages = append(told.Stages, read(parsed))
+		told.Stages = append(told.Stages, describe(parsed))
 	}
-	for _, name := range os.Args[2:] {
-		platform, err := platforms.Parse(name)
-		if err != nil {
-			fail("no platform: "+name, err)
-		}
+	for _, name := range names {
+		platform := parse(name)
 		told.Warnings = append(told.Warnings, check(text, platform)...)
 		for _, made := range stages {
 			told.Images = append(told.Images, convert(text, made.Name, platform))
@@ -96,7 +134,7 @@ func main() {
 	}
 }
 
-func options(text []byte, platform ocispecs.Platform) dockerfile2llb.ConvertOpt {
+func options(text []byte, platform ocispecs.Platform, bases bases) dockerfile2llb.ConvertOpt {
 	caps := pb.Caps.CapSet(pb.Caps.All())
 	context := llb.Local("context")
 	source := llb.NewSourceMap(nil, "Dockerfile", "Dockerfile", text)
@@ -104,19 +142,19 @@ func options(text []byte, platform ocispecs.Platform) dockerfile2llb.ConvertOpt 
 	return dockerfile2llb.ConvertOpt{
 		Config: dockerui.Config{
 			// What a build is started on; the stage that compiles runs there.
-			BuildPlatforms: []ocispecs.Platform{{OS: "linux", Architecture: "amd64"}},
+			BuildPlatforms: []ocispecs.Platform{{OS: "linux", Architecture: runtime.GOARCH}},
 		},
 		MainContext:    &context,
 		SourceMap:      source,
 		TargetPlatform: &platform,
-		MetaResolver:   nothing{platform},
+		MetaResolver:   registry{bases},
 		LLBCaps:        &caps,
 	}
 }
 
 // What `docker build --check` says.
 func check(text []byte, platform ocispecs.Platform) []string {
-	results, err := dockerfile2llb.DockerfileLint(context.Background(), text, options(text, platform))
+	results, err := dockerfile2llb.DockerfileLint(context.Background(), text, options(text, platform, nil))
 	if err != nil {
 		fail("cannot check", err)
 	}
@@ -135,7 +173,7 @@ func check(text []byte, platform ocispecs.Platform) []string {
 }
 
 func convert(text []byte, target string, platform ocispecs.Platform) image {
-	opt := options(text, platform)
+	opt := options(text, platform, nil)
 	opt.Target = target
 	result, err := dockerfile2llb.Dockerfile2LLB(context.Background(), text, opt)
 	if err != nil {
@@ -152,7 +190,7 @@ func convert(text []byte, target string, platform ocispecs.Platform) image {
 	return made
 }
 
-func read(parsed instructions.Stage) stage {
+func describe(parsed instructions.Stage) stage {
 	told := stage{Name: parsed.Name, Base: parsed.BaseName, Copy: []copying{}, Run: []string{}}
 	for _, command := range parsed.Commands {
 		switch command := command.(type) {
