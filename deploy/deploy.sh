@@ -42,7 +42,8 @@ Options:
   --context NAME     context of the kubeconfig (the current one)
   --timeout SECONDS  how long --verify waits for NodeGuardian, and --cleanup for its end (120)
   --held FILE        for --cleanup: what NodeGuardian has set, as an earlier --cleanup that failed has kept it, or
-                     nodeguardian-replay held has printed it; its state is not asked then
+                     nodeguardian-replay held has printed it into a plain file; its state is not asked then. none: only
+                     what the rules' statuses say, where the state cannot be asked any more
   --dry-run          print the commands that would change something, run none
   --help             this text
 
@@ -170,7 +171,8 @@ check_arguments() {
     [[ $timeout =~ ^[1-9][0-9]*$ ]] || wrong_usage "--timeout: no number of seconds: $timeout"
     [[ $image =~ ^[A-Za-z0-9._/:@-]*$ ]] || wrong_usage "--image: no name of an image: $image"
     [ -z "$held" ] || has_step cleanup || wrong_usage '--held goes with --cleanup only'
-    [ -z "$held" ] || { [ -f "$held" ] && [ -r "$held" ]; } || wrong_usage "--held: no file that can be read: $held"
+    [ -z "$held" ] || [ "$held" = none ] || { [ -f "$held" ] && [ -r "$held" ]; } ||
+        wrong_usage "--held: no plain file that can be read: $held"
 }
 
 # need TOOL STEP WHERE: says what is missing, for what, and where to get it.
@@ -326,7 +328,11 @@ stop() {
         }
         # The cleanup runs what was running.
         image=${image:-$(kube -n "$namespace" get "$deployment" -o 'jsonpath={.spec.template.spec.containers[0].image}')}
+        [ "$(kube -n "$namespace" get "$deployment" -o 'jsonpath={.spec.replicas}')" != 0 ] || [ -n "$held" ] ||
+            fail 'NodeGuardian is stopped already, so its state cannot be asked what it has set: give --held FILE, which a' \
+                'cleanup that failed has named, or --held none to do with what the statuses of the rules say'
         [ -n "$held" ] || keep_held
+        [ "$held" != none ] || held=
     fi
     change -n "$namespace" scale "$deployment" --replicas=0
     change -n "$namespace" wait --for=delete pod -l "$pods" --timeout="${timeout}s"
@@ -362,7 +368,10 @@ undo() {
 }
 
 not_undone() {
-    fail 'not everything could be taken off, see above; nothing was removed, run this again'
+    local again=
+    # What was asked just now is told of at the end.
+    [ -n "$kept" ] || again=", run this again with --held $(printf '%q' "${held:-none}")"
+    fail "not everything could be taken off, see above; nothing was removed$again"
 }
 
 replay=

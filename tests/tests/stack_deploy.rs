@@ -330,7 +330,7 @@ fn nothing_is_removed_before_the_nodes_are_clean() -> Result<()> {
     let output = rig.run(&script, None, &["--cleanup", "--timeout", "3"])?;
     ensure!(code(&output) == Some(1), "{output:?}");
     ensure!(
-        err(&output).contains("nothing was removed, run this again"),
+        err(&output).contains("nothing was removed, run this again with --held none"),
         "{output:?}"
     );
     ensure!(marks(&rig)? == before, "{output:?}");
@@ -350,8 +350,17 @@ fn nothing_is_removed_before_the_nodes_are_clean() -> Result<()> {
 
     let broken = rig.stack.dir().join("broken");
     executable(&broken, "#!/bin/sh\necho something is left >&2\nexit 1\n")?;
+    // Nobody is there to be asked any more, and whoever starts it has to say that this is all right.
     let output = rig.run(&script, Some(&broken), &["--cleanup", "--timeout", "3"])?;
     ensure!(code(&output) == Some(1), "{output:?}");
+    ensure!(
+        err(&output).contains("is stopped already") && !err(&output).contains("something is left"),
+        "{output:?}"
+    );
+    let again = ["--cleanup", "--held", "none", "--timeout", "3"];
+    let output = rig.run(&script, Some(&broken), &again)?;
+    ensure!(code(&output) == Some(1), "{output:?}");
+    ensure!(err(&output).contains("something is left"), "{output:?}");
     ensure!(rig.exists(&format!("{RULES}/hot"))?, "{output:?}");
     Ok(())
 }

@@ -345,7 +345,7 @@ fn the_notes_say_what_the_profile_does() -> Result<()> {
         ("profile=full", "acts on nodes as soon as there are rules"),
         (
             "profile=cordon",
-            "marks nodes as soon as there are rules, and moves no pod",
+            "marks nodes as soon as there are rules, and evicts no pod",
         ),
         ("profile=alert", "tells people. It changes no node"),
         ("profile=detect", "changes no node and tells nobody"),

@@ -80,7 +80,7 @@ fn wrong_arguments_are_named_and_nothing_is_done() -> Result<()> {
         ),
         (
             &["--cleanup", "--held", "/no/such"],
-            "--held: no file that can be read: /no/such",
+            "--held: no plain file that can be read: /no/such",
         ),
     ];
     for (arguments, expected) in cases {
