@@ -65,13 +65,15 @@ pub fn load_config(env: &Env) -> Loaded {
 fn handle(run: &Run) -> anyhow::Result<Report> {
     let reasons = Reasons::of(run)?;
     let mut report = Report::default();
+    let mut templates = None;
     if reasons.templates {
-        // Never a failure: a Synchronization that fails holds up every hook.
-        if let Err(error) = see_templates(run, &mut report) {
-            report.fail(
+        match see_templates(run, &mut report) {
+            Ok(seen) => templates = Some(seen),
+            // Never a failure: a Synchronization that fails holds up every hook.
+            Err(error) => report.fail(
                 error.context("cannot take over the templates"),
                 Retry::Useless,
-            );
+            ),
         }
     }
     if reasons.delivery {
@@ -80,7 +82,7 @@ fn handle(run: &Run) -> anyhow::Result<Report> {
         let agenda = store.agenda(now)?;
         // A run with nothing to do does not even read the configuration.
         if agenda.has_work() || delivery::is_clearing_due(&agenda, IDLE_INTERVAL, now) {
-            serve(run, &agenda, &mut store, &mut report)?;
+            serve(run, &agenda, templates, (&mut store, &mut report))?;
         }
         report.metrics.push(gauges::outbox(&store, now)?);
     }
@@ -100,7 +102,13 @@ fn open(run: &Run) -> anyhow::Result<Store> {
     Ok(opened.store)
 }
 
-fn serve(run: &Run, agenda: &Agenda, store: &mut Store, report: &mut Report) -> anyhow::Result<()> {
+/// `templates`: as the same run has seen them before.
+fn serve(
+    run: &Run,
+    agenda: &Agenda,
+    templates: Option<Templates>,
+    (store, report): (&mut Store, &mut Report),
+) -> anyhow::Result<()> {
     let loaded = load_config(&run.env);
     apply_log_settings(&run.log, &loaded.config.log);
     say_what_is_used(&run.log, &loaded);
@@ -126,7 +134,18 @@ fn serve(run: &Run, agenda: &Agenda, store: &mut Store, report: &mut Report) -> 
     let mut has_sent = false;
     if agenda.has_work() {
         keep_freed_memory();
-        let share = |store: &mut Store| share(run, &config, store, report);
+        let share = |store: &mut Store| {
+            let templates = match templates {
+                Some(seen) => seen,
+                // They come with the contexts; without them, those last seen do.
+                None => take_over(run, &config, &Snapshot::of(run)?, (store, report))?,
+            };
+            Ok(Shared {
+                config: Arc::clone(&config),
+                env: run.env.clone(),
+                templates,
+            })
+        };
         let mut chance = Chance::from_process();
         has_sent = delivery::deliver(store, agenda, &desk, &mut chance, share)?;
     }
@@ -149,27 +168,12 @@ fn keep_freed_memory() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGEST)));
 }
 
-/// What the threads share. The templates come with the contexts; without them, those last seen do.
-fn share(
-    run: &Run,
-    config: &Arc<Config>,
-    store: &mut Store,
-    report: &mut Report,
-) -> anyhow::Result<Shared> {
-    let snapshot = Snapshot::of(run)?;
-    Ok(Shared {
-        config: Arc::clone(config),
-        env: run.env.clone(),
-        templates: take_over(run, config, &snapshot, (store, report))?,
-    })
-}
-
-fn see_templates(run: &Run, report: &mut Report) -> anyhow::Result<()> {
+fn see_templates(run: &Run, report: &mut Report) -> anyhow::Result<Templates> {
     let loaded = load_config(&run.env);
     apply_log_settings(&run.log, &loaded.config.log);
     let snapshot = Snapshot::of(run)?;
     let mut store = open(run)?;
-    take_over(run, &loaded.config, &snapshot, (&mut store, report)).map(drop)
+    take_over(run, &loaded.config, &snapshot, (&mut store, report))
 }
 
 fn take_over(

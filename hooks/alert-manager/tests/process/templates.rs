@@ -114,6 +114,26 @@ fn a_template_that_is_broken_or_absent_loses_no_alert() {
 }
 
 #[test]
+fn templates_that_come_with_a_delivery_are_told_once() {
+    let receiver = Receiver::good();
+    let desk = Desk::new(receiver.url());
+    let fields = json!({"template": "good"});
+    desk.queue(&[with("node-1", &["webhook"], &fields)], NOW);
+    let both = [synchronization(&templates()), tick(&templates())];
+    let both = both
+        .iter()
+        .flat_map(|contexts| contexts.as_array().into_iter().flatten());
+    let run = desk.run(&both.cloned().collect(), &after(5));
+    assert_eq!(run.patches.len(), 2, "{run:?}");
+    assert_eq!(
+        run.logged("alert template cannot be used").len(),
+        1,
+        "{run:?}"
+    );
+    assert_eq!(receiver.requests()[0].body["title"], "On node-1");
+}
+
+#[test]
 fn an_idle_tick_reads_no_template_and_writes_nothing() {
     let desk = Desk::new("");
     desk.tick(NOW);
