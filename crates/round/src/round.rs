@@ -20,7 +20,7 @@ use crate::due::{Agenda, DueRule, Duty, Scope, note_seen, remembered};
 use crate::render::Values;
 use crate::rule_item::RuleItem;
 use crate::tick::{Desk, Outcome, restore};
-use crate::{account, evictions, gauges, patches, report, settings, statuses};
+use crate::{account, evictions, gauges, patches, report, settings, statuses, turns};
 
 /// The run after everything was gathered.
 pub(crate) struct Round<'a> {
@@ -64,9 +64,12 @@ impl Round<'_> {
         }
         self.learn(&mut history);
         self.note_gone(&history);
+        let Desk { scope, now, .. } = *self.desk;
         if self.is_overtaken(&history) {
+            turns::lost(transaction, scope, now)?;
             return Ok((Plan::default(), history));
         }
+        turns::taken(&mut transaction, scope)?;
         self.leave_out_evaluated(&history);
         let plan = self.decide(&mut history);
         let operations = statuses::writes(&self.duty, &plan, &mut history, self.desk);

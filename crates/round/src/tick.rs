@@ -29,6 +29,7 @@ use crate::round::Round;
 use crate::rule_item::RuleItem;
 use crate::settings;
 use crate::statuses::published;
+use crate::turns;
 
 /// What a run works with.
 pub struct Desk<'a> {
@@ -71,6 +72,9 @@ pub fn tick(contexts: &ContextFile, desk: &Desk<'_>) -> anyhow::Result<Outcome> 
     let opened = open(desk)?;
     let lost = opened.notice.is_some();
     let mut store = opened.store;
+    if turns::gives_way(&store, desk.scope, desk.now)? {
+        return Ok(Outcome::default());
+    }
     let first_sight = store.glances()?;
     let agenda = Agenda {
         now: desk.now,

@@ -87,6 +87,17 @@ struct Queue {
     rests: usize,
 }
 
+impl Queue {
+    fn new(hook: Hook) -> Self {
+        Self {
+            hook,
+            last: 0,
+            held_up: None,
+            rests: 0,
+        }
+    }
+}
+
 /// How two runs of one round lie to each other.
 #[derive(Clone, Copy, Debug)]
 enum Shape {
@@ -115,12 +126,7 @@ pub(super) fn scheduled(scenario: &Scenario, rounds: usize, seed: u64, most: u64
     let folder = tempfile::tempdir().unwrap();
     let stage = Stage::new(scenario, folder.path(), rounds, seed);
     let mut dice = Dice::new(seed ^ 0x5eed);
-    let mut queues = [Hook::Controller, Hook::RecoveryManager].map(|hook| Queue {
-        hook,
-        last: 0,
-        held_up: None,
-        rests: 0,
-    });
+    let mut queues = [Hook::Controller, Hook::RecoveryManager].map(Queue::new);
     let mut sent = Vec::new();
     for round in 0..rounds + CALM {
         stage.advance(round, true);
@@ -161,6 +167,28 @@ pub(super) fn scheduled(scenario: &Scenario, rounds: usize, seed: u64, most: u64
         if stage.has_failed() {
             break;
         }
+    }
+    (stage.end(), sent)
+}
+
+/// Each run of the controller takes so long that one of the recovery-manager begins and decides within it.
+pub(super) fn overtaken(scenario: &Scenario, rounds: usize) -> Played {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::new(scenario, folder.path(), rounds, 0);
+    let [mut controller, mut recovery] = [Hook::Controller, Hook::RecoveryManager].map(Queue::new);
+    let mut sent = Vec::new();
+    for round in 0..rounds + CALM {
+        stage.advance(round, false);
+        let decided = pair(
+            &stage,
+            &mut controller,
+            &mut recovery,
+            (Shape::Within, round),
+        );
+        for decided in decided.into_iter().flatten() {
+            stage.arrive(&decided, round);
+        }
+        sent.extend(stage.deliver());
     }
     (stage.end(), sent)
 }

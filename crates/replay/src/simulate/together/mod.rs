@@ -163,6 +163,18 @@ fn in_any_order_hooks_come_to_what_the_controller_comes_to_alone() {
 }
 
 #[test]
+fn a_controller_that_is_always_overtaken_comes_through() {
+    const ROUNDS: usize = 100;
+    for seed in seeds(5, 50) {
+        eprintln!("seed {seed}");
+        let scenario = scenario(seed, ROUNDS);
+        let alone = casts::alone(&scenario, ROUNDS);
+        let together = casts::overtaken(&scenario, ROUNDS);
+        check_both(ROUNDS, &together, &alone);
+    }
+}
+
+#[test]
 fn writes_that_are_held_up_for_long_leave_nothing_behind() {
     const ROUNDS: usize = 100;
     for seed in seeds(10, 300) {
