@@ -57,10 +57,6 @@ pub(crate) struct Pair {
     pub(crate) subject: Duration,
     /// Median CPU time of the floor.
     pub(crate) floor: Duration,
-    /// Least CPU time of the subject.
-    pub(crate) least_subject: Duration,
-    /// Least CPU time of the floor.
-    pub(crate) least_floor: Duration,
     /// Largest peak memory of the subject.
     pub(crate) peak: u64,
 }
@@ -88,16 +84,6 @@ pub(crate) fn pair(
         ratio: median(usages.iter().map(ratio).collect()),
         subject: middle(usages.iter().map(|(_, high)| high.cpu).collect()),
         floor: middle(usages.iter().map(|(low, _)| low.cpu).collect()),
-        least_subject: usages
-            .iter()
-            .map(|(_, high)| high.cpu)
-            .min()
-            .unwrap_or_default(),
-        least_floor: usages
-            .iter()
-            .map(|(low, _)| low.cpu)
-            .min()
-            .unwrap_or_default(),
         peak: usages.iter().map(|(_, high)| high.peak).max().unwrap_or(0),
     })
 }
