@@ -11,6 +11,7 @@
 //! - [`objects`], [`kubelet`]: nodes, pods and budgets, and the end of terminating pods
 //! - [`programs`]: the project's own executables
 //! - [`exporter`], [`prometheus`]: node metrics that tests set, and queries over them
+//! - [`http`], [`files`]: requests that a test is sent, and copies of what is shipped
 //! - [`mod@reference`]: the pages that are made from what is shipped
 //! - [`dashboards`]: the shipped dashboards, and what they ask Prometheus
 //! - [`manifests`]: the shipped manifests and the chart as they are applied, and what is made from other files
@@ -23,6 +24,8 @@ pub mod audit;
 pub mod cluster;
 pub mod dashboards;
 pub mod exporter;
+pub mod files;
+pub mod http;
 pub mod kubelet;
 pub mod manifests;
 pub mod objects;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use ng_tests::files::copy;
 use ng_tests::server::write_file;
 use ng_tests::tools::{installed, variable};
 use ng_tests::{Stack, Tools};
@@ -229,20 +230,6 @@ fn what_is_copied_is_enough_for_cargo_and_sent_to_the_builder() -> Result<()> {
         build == Some("deploy/release.sh /out \"$TARGETARCH\""),
         "{build:?}"
     );
-    Ok(())
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    if !from.is_dir() {
-        std::fs::create_dir_all(to.parent().context("no folder")?)?;
-        std::fs::copy(from, to)?;
-        return Ok(());
-    }
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        copy(&entry.path(), &to.join(entry.file_name()))?;
-    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, ensure};
+use ng_tests::files;
 use ng_tests::server::write_file;
 use ng_tests::tools::installed;
 use ng_tests::{Node, Stack, Tools, program};
@@ -319,7 +320,7 @@ fn nothing_is_removed_before_the_nodes_are_clean() -> Result<()> {
     };
     let copy = rig.stack.dir().join("copy");
     for folder in ["deploy", "config"] {
-        copy_folder(&project(folder), &copy.join(folder))?;
+        files::copy(&project(folder), &copy.join(folder))?;
     }
     std::fs::copy(project("Cargo.toml"), copy.join("Cargo.toml"))?;
     let script = copy.join("deploy/deploy.sh");
@@ -428,19 +429,5 @@ fn a_second_cleanup_knows_what_the_first_was_told() -> Result<()> {
     ensure!(code(&output) == Some(0), "{output:?}");
     ensure!(label(&rig)?.is_null(), "{output:?}");
     ensure!(out(&output).contains("1 node changed"), "{output:?}");
-    Ok(())
-}
-
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use ng_tests::files::copy;
 use ng_tests::manifests::{CHART, checkout, told};
 use ng_tests::server::write_file;
 use ng_tests::{Clients, Stack, Tools, wait_until};
@@ -64,20 +65,6 @@ fn earlier(dir: &Path) -> Result<PathBuf> {
     version["additionalPrinterColumns"] = Value::Array(Vec::new());
     write_file(&path, serde_yaml::to_string(&kind)?)?;
     Ok(chart)
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from).with_context(|| from.display().to_string())? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! A stack with every hook, as the image has them, and a rule that is true for the node under load.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use ng_tests::http::Request;
 use ng_tests::manifests::checkout;
 use ng_tests::server::write_file;
 use ng_tests::{Api, Hook, Load, Node, Stack, StackBuilder, program, wait_until};
@@ -209,20 +210,7 @@ impl Receiver {
 }
 
 fn receive(mut stream: TcpStream) -> Result<Value> {
-    let mut reader = BufReader::new(&stream);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse()?;
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
+    let request = Request::read(&stream)?;
     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")?;
-    Ok(serde_json::from_slice(&body)?)
+    Ok(serde_json::from_slice(&request.body)?)
 }

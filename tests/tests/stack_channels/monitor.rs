@@ -1,13 +1,14 @@
 //! The node-monitor's alerts at the services that people carry with them: both executables, from the reading and the
 //! event of a node to what `PagerDuty`, Telegram and a mail server accept, and back when the node is well again.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use ng_tests::http::Request;
 use ng_tests::programs::program;
 use ng_tests::server::write_file;
 use serde_json::{Value, json};
@@ -71,21 +72,7 @@ impl Services {
 }
 
 fn exchange(stream: &TcpStream, services: &Mutex<Heard>) -> Result<()> {
-    let mut reader = BufReader::new(stream);
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse()?;
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-        head.push_str(&line);
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
+    let Request { head, body } = Request::read(stream)?;
     let mut taken = services.lock().unwrap_or_else(PoisonError::into_inner);
     let (status, answer) = answer(&head, &body, &mut taken);
     let answer = answer.to_string();

@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 use ng_engine::plan::Alert;
 use ng_engine::time::Time;
 use ng_state::Store;
+use ng_tests::files::copy;
 use ng_tests::manifests::checkout;
 use ng_tests::server::write_file;
 use ng_tests::tools::{installed, variable};
@@ -349,20 +350,6 @@ fn configure(stack: &mut Stack) -> Result<()> {
 )]
 fn now() -> Time {
     jiff::Timestamp::now().into()
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from).with_context(|| from.display().to_string())? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
 
 /// Ends deleted namespaces, as the controller of namespaces does once they are empty.

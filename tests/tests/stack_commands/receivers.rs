@@ -1,9 +1,10 @@
 //! Whoever alerts of the pages' commands go to: a chat and a mail server that take everything.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 
 use anyhow::Result;
+use ng_tests::http::Request;
 
 /// Serves connections on loopback until the test ends; returns the port.
 fn serve(answer: fn(TcpStream) -> Result<()>) -> Result<u16> {
@@ -21,19 +22,7 @@ fn serve(answer: fn(TcpStream) -> Result<()>) -> Result<u16> {
 /// A chat's webhook.
 pub(crate) fn chat() -> Result<u16> {
     serve(|mut stream| {
-        let mut reader = BufReader::new(stream.try_clone()?);
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line)?;
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse()?;
-            }
-            if line.trim().is_empty() {
-                break;
-            }
-        }
-        reader.read_exact(&mut vec![0; length])?;
+        Request::read(&stream)?;
         let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
         Ok(stream.write_all(answer.as_bytes())?)
     })

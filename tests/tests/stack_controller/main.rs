@@ -8,7 +8,6 @@ mod faults;
 mod idle;
 mod limits;
 mod monitor;
-mod request;
 mod rig;
 mod together;
 mod watcher;

@@ -11,13 +11,13 @@ use anyhow::{Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use ng_tests::http::Request;
 use ng_tests::objects::set_ready;
 use ng_tests::server::write_file;
 use ng_tests::{Load, wait_until};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::request::Request;
 use crate::rig::Rig;
 
 const HOOKS: [(&str, &str); 4] = [
@@ -105,7 +105,7 @@ type Exchange = (&'static str, Result<String, String>);
 
 fn exchange(stream: &TcpStream) -> Result<Exchange> {
     let request = Request::read(stream)?;
-    let (robot, outcome) = judge(&request.target, &request.body)?;
+    let (robot, outcome) = judge(request.target(), &request.body)?;
     let answer = match (&outcome, robot) {
         (Ok(_), "slack") => "ok".to_owned(),
         (Ok(_), _) => json!({"errcode": 0, "errmsg": "ok"}).to_string(),

@@ -5,11 +5,11 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Result, ensure};
+use ng_tests::http::Request;
 use ng_tests::server::write_file;
 use ng_tests::{Load, wait_until};
 use serde_json::{Value, json};
 
-use crate::request::Request;
 use crate::rig::{LIMIT, Rig, load_rule, taint, untaint};
 
 const HOOKS: [(&str, &str); 3] = [

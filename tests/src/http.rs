@@ -1,4 +1,4 @@
-//! What a receiver of alerts is sent over HTTP.
+//! What a server of a test is sent over HTTP.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpStream;
@@ -6,19 +6,19 @@ use std::net::TcpStream;
 use anyhow::Result;
 
 /// One request with a body of known length.
-pub(crate) struct Request {
-    /// Path and query.
-    pub(crate) target: String,
-    pub(crate) body: Vec<u8>,
+#[derive(Debug)]
+pub struct Request {
+    /// The first line and the headers, as they came.
+    pub head: String,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 impl Request {
     /// Reads the one request of a connection; the answer is the caller's.
-    pub(crate) fn read(stream: &TcpStream) -> Result<Self> {
+    pub fn read(stream: &TcpStream) -> Result<Self> {
         let mut reader = BufReader::new(stream);
-        let mut first = String::new();
-        reader.read_line(&mut first)?;
-        let mut length = 0;
+        let (mut head, mut length) = (String::new(), 0);
         loop {
             let mut line = String::new();
             reader.read_line(&mut line)?;
@@ -28,10 +28,15 @@ impl Request {
             if line.trim().is_empty() {
                 break;
             }
+            head.push_str(&line);
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        let target = first.split(' ').nth(1).unwrap_or_default().to_owned();
-        Ok(Self { target, body })
+        Ok(Self { head, body })
+    }
+
+    /// Path and query.
+    pub fn target(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap_or_default()
     }
 }
