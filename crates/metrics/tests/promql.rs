@@ -2,8 +2,7 @@
 //! from a server that runs.
 
 use std::fs::File;
-use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ng_engine::node::{Interest, Nodes};
@@ -296,20 +295,32 @@ fn a_real_server_answers() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("prometheus.yaml");
     File::create(&config).unwrap();
-    let port = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .unwrap()
-        .port();
+    let log = folder.path().join("log");
     let mut server = Command::new("prometheus")
         .arg(format!("--config.file={}", config.display()))
         .arg(format!("--storage.tsdb.path={}", folder.path().display()))
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .stderr(Stdio::null())
+        .arg("--web.listen-address=127.0.0.1:0")
+        .stderr(File::create(&log).unwrap())
         .spawn()
         .unwrap();
     let give_up = Instant::now() + Duration::from_secs(20);
+    let address = loop {
+        // The last line may not be whole.
+        let text = std::fs::read_to_string(&log).unwrap();
+        let said = text
+            .split_once("\"Listening on\" address=")
+            .and_then(|(_, rest)| rest.split_once('\n'));
+        if let Some((address, _)) = said {
+            break address.trim().to_owned();
+        }
+        assert!(
+            Instant::now() < give_up,
+            "Prometheus does not listen: {text}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    };
     let columns = loop {
-        let columns = ask(port);
+        let columns = ask(&address);
         let is_starting = columns[0] == Reading::Unknown(Unknown::Unreachable);
         if !is_starting || Instant::now() > give_up {
             break columns;
@@ -326,7 +337,7 @@ fn a_real_server_answers() {
 }
 
 /// The readings of one node under three own metrics. Retries with their pauses wait for a server that starts.
-fn ask(port: u16) -> Vec<Reading> {
+fn ask(address: &str) -> Vec<Reading> {
     let mut nodes = Nodes::new(&Interest::default());
     nodes.start("node-1");
     let own = [
@@ -342,7 +353,7 @@ fn ask(port: u16) -> Vec<Reading> {
         source: MetricsSource::default(),
     });
     let settings = Settings {
-        prometheus_url: Some(format!("http://127.0.0.1:{port}")),
+        prometheus_url: Some(format!("http://{address}")),
         custom: own
             .map(|(metric, query)| (metric.to_owned(), query.to_owned()))
             .into(),

@@ -343,8 +343,8 @@ mod tests {
     use super::*;
     use crate::test_support::{AT, message};
 
-    /// Takes one request at each address, and gives what came.
-    fn replicas(addresses: &[SocketAddr]) -> Vec<thread::JoinHandle<String>> {
+    /// Servers at two addresses, with one port for both; each takes one request, and gives what came.
+    fn replicas() -> [(SocketAddr, thread::JoinHandle<String>); 2] {
         let serve = |listener: TcpListener| {
             let (mut stream, _) = listener.accept().unwrap();
             let mut text = String::new();
@@ -358,21 +358,19 @@ mod tests {
                 .unwrap();
             text
         };
-        addresses
-            .iter()
-            .map(|address| TcpListener::bind(address).unwrap())
-            .map(|listener| thread::spawn(move || serve(listener)))
-            .collect()
+        let first = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = first.local_addr().unwrap().port();
+        let second = TcpListener::bind(("127.0.0.2", port)).unwrap();
+        [first, second].map(|listener| {
+            let address = listener.local_addr().unwrap();
+            (address, thread::spawn(move || serve(listener)))
+        })
     }
 
     #[test]
     fn every_alertmanager_behind_a_name_is_told_under_that_name() {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let addresses = ["127.0.0.1", "127.0.0.2"].map(|host| format!("{host}:{port}"));
-        let addresses = addresses.map(|address| address.parse().unwrap());
-        let servers = replicas(&addresses);
+        let replicas = replicas();
+        let addresses = [replicas[0].0, replicas[1].0];
         let receiver = Receiver::sample(ChannelKind::Alertmanager);
         let Via::Http(http) = &receiver.via else {
             panic!("not HTTP");
@@ -388,7 +386,7 @@ mod tests {
         let request = channel::request(http, &message(), AT);
         let outcome = line.to_each(&addresses, &request, alertmanager::verdict);
         assert_eq!(outcome, Outcome::Delivered);
-        for server in servers {
+        for (_, server) in replicas {
             let text = server.join().unwrap().to_lowercase();
             assert!(
                 text.contains("host: alertmanager.example.invalid:9093"),

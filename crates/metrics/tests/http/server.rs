@@ -141,12 +141,6 @@ impl Server {
         server
     }
 
-    /// A port where nothing listens.
-    pub(crate) fn unused_port() -> u16 {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    }
-
     pub(crate) fn url(&self, userinfo: &str, path: &str) -> String {
         format!("http://{userinfo}127.0.0.1:{}{path}", self.port)
     }

@@ -1,10 +1,11 @@
 //! A history that begins now, beside a real Prometheus that has watched a disk fill for hours.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use ng_engine::time::Time;
@@ -42,28 +43,37 @@ impl Server {
             "{}",
             String::from_utf8_lossy(&made.stderr)
         );
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        drop(listener);
+        let log = desk.path("prometheus.log");
         let argument = |name: &str, path: &Path| format!("--{name}={}", path.display());
         let process = Command::new("prometheus")
             .arg(argument("config.file", &desk.path("prometheus.yaml")))
             .arg(argument("storage.tsdb.path", &data))
-            .arg(format!("--web.listen-address={address}"))
-            .stderr(Stdio::null())
+            .arg("--web.listen-address=127.0.0.1:0")
+            .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        let server = Self {
+        let mut server = Self {
             process,
-            url: format!("http://{address}"),
+            url: String::new(),
         };
         let give_up = Instant::now() + Duration::from_secs(30);
-        while !is_ready(&address) {
-            assert!(Instant::now() < give_up, "Prometheus does not become ready");
+        let address = loop {
+            let text = std::fs::read_to_string(&log).unwrap();
+            match listens(&text).filter(|address| is_ready(address)) {
+                Some(address) => break address.to_owned(),
+                None => assert!(Instant::now() < give_up, "Prometheus is not ready: {text}"),
+            }
             std::thread::sleep(Duration::from_millis(50));
-        }
+        };
+        server.url = format!("http://{address}");
         server
     }
+}
+
+/// Where the server's log says that it listens; its last line may not be whole.
+fn listens(log: &str) -> Option<&str> {
+    let (_, rest) = log.split_once("\"Listening on\" address=")?;
+    Some(rest.split_once('\n')?.0.trim())
 }
 
 fn is_ready(address: &str) -> bool {
