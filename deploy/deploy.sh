@@ -74,10 +74,14 @@ wrong_usage() {
     exit 2
 }
 
+# The file that the next command to be shown reads, if it reads one.
+input=
+
 # Prints a command as one could type it.
 show() {
     printf '+'
     printf ' %q' "$@"
+    [ -z "$input" ] || printf ' < %q' "$input"
     printf '\n'
 }
 
@@ -411,9 +415,11 @@ undo_in_cluster() {
     spec+='"securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}, '
     spec+='"containers": [{"name": "nodeguardian-cleanup", "securityContext": {"allowPrivilegeEscalation": false, '
     spec+='"readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}}}]}}'
+    input=$held
     change -n "$namespace" run nodeguardian-cleanup --image "${image:-IMAGE}" --restart=Never --rm -i --quiet \
         --pod-running-timeout="${timeout}s" --override-type=strategic --overrides "$spec" \
         --command -- "$in_image" "${arguments[@]}" <"${held:-/dev/null}" || not_undone
+    input=
 }
 
 # At the end, however it comes.

@@ -280,7 +280,7 @@ fn what_the_state_knows_is_undone_although_the_rules_are_gone() -> Result<()> {
     ensure!(output.status.code() == Some(0), "{output:?}");
     ensure!(bare.stdin().as_deref() == Some(HELD), "{output:?}");
     ensure!(
-        text(&output.stdout).contains(" cleanup --held -"),
+        text(&output.stdout).contains(" cleanup --held - < /"),
         "{output:?}"
     );
     ensure!(
@@ -335,6 +335,10 @@ fn what_the_state_has_told_outlives_a_cleanup_that_fails() -> Result<()> {
 
     std::fs::remove_file(bare.path("kubectl.fails"))?;
     std::fs::remove_file(bare.path("kubectl.stdin"))?;
+    let shown = bare.cleanup(&["--held", kept, "--dry-run"])?;
+    let command = format!(" cleanup --held - < {kept}\n");
+    ensure!(text(&shown.stdout).contains(&command), "{shown:?}");
+    ensure!(bare.stdin().is_none(), "{shown:?}");
     let output = bare.cleanup(&["--held", kept])?;
     ensure!(output.status.code() == Some(0), "{output:?}");
     ensure!(bare.stdin().as_deref() == Some(HELD), "{output:?}");
