@@ -4,7 +4,6 @@
 //! kept, read and sent for little more than one alone.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
 
 use crate::history::Guard;
 use crate::plan::{ActionNote, Alert, Input, Seen};
@@ -150,16 +149,6 @@ impl Parcel {
         names(&self.nodes)
             .zip(records)
             .map(|(node, record)| Member::read(&self.head, node, record))
-    }
-
-    /// Where the name of each alert's node stands in [`Parcel::nodes`].
-    pub fn spans(&self) -> impl Iterator<Item = Range<usize>> {
-        let mut end = 0;
-        names(&self.nodes).map(move |name| {
-            let span = end..end + name.len();
-            end = span.end + '\n'.len_utf8();
-            span
-        })
     }
 
     /// The parcel without the alerts whose places are not wanted; `None` if none is.
@@ -541,9 +530,6 @@ mod tests {
         let packed = Packed::of(&[alert("c", 1.0), alert("a", 2.0), alert("b", 3.0)]);
         assert_eq!(packed.places, [(0, 2), (0, 0), (0, 1)]);
         assert_eq!(packed.parcels[0].nodes(), "a\nb\nc");
-        let spans = packed.parcels[0].spans();
-        let names: Vec<&str> = spans.map(|span| &packed.parcels[0].nodes()[span]).collect();
-        assert_eq!(names, ["a", "b", "c"]);
         let packed = Packed::of(&alerts);
         assert_eq!(unpacked(&packed), alerts);
     }

@@ -57,7 +57,7 @@ pub struct Message {
 }
 
 /// What is told of one node.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct NodeFacts {
     /// Name of the node.
     pub name: SharedText,
@@ -67,40 +67,152 @@ pub struct NodeFacts {
     pub since: Time,
     /// How often the actions ran again.
     pub repeats: u32,
-    /// What holds disruptive actions back.
-    pub guard: Option<Guard>,
-    /// Known metrics by name.
-    pub metrics: Metrics,
-    /// The conditions as they were seen.
-    pub conditions: Conditions,
-    /// What was done; most nodes of a message have it in common.
-    pub actions: Arc<[ActionNote]>,
     /// The largest pods, largest memory first; empty where no template asked for them.
     pub top_pods: Vec<TopPod>,
+    /// The rest, and that of others.
+    shared: Arc<SharedFacts>,
+    /// Which of the nodes in there it is.
+    place: u32,
+}
+
+/// What most nodes of a message have in common, and the numbers in which they differ.
+#[derive(Clone, Debug, Default)]
+pub struct SharedFacts {
+    /// What holds disruptive actions back.
+    pub guard: Option<Guard>,
+    /// What was done.
+    pub actions: Vec<ActionNote>,
     /// The words that came with the alert, where no rule stands behind it.
-    pub notice: Option<Arc<Notice>>,
+    pub notice: Option<Notice>,
+    /// Names of the known metrics, in their order.
+    pub metrics: Vec<String>,
+    /// Values of the metrics, those of one node after those of another.
+    pub values: Vec<f64>,
+    /// The conditions as they were seen, without their numbers.
+    pub conditions: Vec<Input>,
+    /// The numbers of the conditions, those of one node after those of another.
+    pub readings: Vec<Reading>,
+}
+
+impl NodeFacts {
+    /// The facts of the node at this place among those that share them.
+    pub fn new(
+        (name, fingerprint): (SharedText, SharedText),
+        since: Time,
+        repeats: u32,
+        (shared, place): (&Arc<SharedFacts>, u32),
+    ) -> Self {
+        Self {
+            name,
+            fingerprint,
+            since,
+            repeats,
+            top_pods: Vec::new(),
+            shared: Arc::clone(shared),
+            place,
+        }
+    }
+
+    /// What holds disruptive actions back.
+    pub fn guard(&self) -> Option<&Guard> {
+        self.shared.guard.as_ref()
+    }
+
+    /// What was done.
+    pub fn actions(&self) -> &[ActionNote] {
+        &self.shared.actions
+    }
+
+    /// The words that came with the alert, where no rule stands behind it.
+    pub fn notice(&self) -> Option<&Notice> {
+        self.shared.notice.as_ref()
+    }
+
+    /// The known metrics, in the order of their names.
+    pub fn metrics(&self) -> impl Iterator<Item = (&str, f64)> {
+        let names = self.shared.metrics.iter().map(String::as_str);
+        names.zip(self.of_this_node(&self.shared.values, self.shared.metrics.len()))
+    }
+
+    /// The value of a metric.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let found = self.metrics().find(|(other, _)| *other == name);
+        found.map(|(_, value)| value)
+    }
+
+    /// Each condition with its numbers, which are the ones that count.
+    pub fn conditions(&self) -> impl Iterator<Item = (&Input, Reading)> {
+        let heads = &self.shared.conditions;
+        heads
+            .iter()
+            .zip(self.of_this_node(&self.shared.readings, heads.len()))
+    }
+
+    /// Each condition as it was seen.
+    pub fn inputs(&self) -> impl Iterator<Item = Input> {
+        self.conditions()
+            .map(|(head, reading)| reading.put_into(head))
+    }
+
+    /// Whether both have their facts in one place, all but the numbers in common.
+    pub(crate) fn shares_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    fn of_this_node<T: Copy>(&self, all: &[T], each: usize) -> impl Iterator<Item = T> {
+        let place = usize::try_from(self.place).unwrap_or(usize::MAX);
+        let from = place.saturating_mul(each);
+        all.get(from..).unwrap_or_default().iter().copied()
+    }
+
+    /// Changes what it has in common with others, for itself alone.
+    pub fn change(&mut self, change: impl FnOnce(&mut SharedFacts)) {
+        change(Arc::make_mut(&mut self.shared));
+    }
+}
+
+impl PartialEq for NodeFacts {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.fingerprint == other.fingerprint
+            && self.since == other.since
+            && self.repeats == other.repeats
+            && self.top_pods == other.top_pods
+            && self.guard() == other.guard()
+            && self.actions() == other.actions()
+            && self.notice() == other.notice()
+            && self.metrics().eq(other.metrics())
+            && self.conditions().eq(other.conditions())
+    }
 }
 
 /// A text that may be part of a longer one: those of a thousand nodes are one piece of memory.
 #[derive(Clone)]
 pub struct SharedText {
     whole: Arc<str>,
-    part: Range<usize>,
+    /// Where the part begins and ends; small, since there are thousands.
+    part: (u32, u32),
 }
 
 impl SharedText {
     /// A part of a text; where that has no such part, nothing.
     pub(crate) fn of(whole: &Arc<str>, part: Range<usize>) -> Self {
-        Self {
-            whole: Arc::clone(whole),
-            part,
-        }
+        let whole = Arc::clone(whole);
+        let part = ends(&part);
+        Self { whole, part }
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        self.whole.get(self.part.clone()).unwrap_or_default()
+        let part = [self.part.0, self.part.1].map(|end| usize::try_from(end).unwrap_or(usize::MAX));
+        self.whole.get(part[0]..part[1]).unwrap_or_default()
     }
+}
+
+/// No message comes near four gigabytes; a part beyond them would be none.
+fn ends(part: &Range<usize>) -> (u32, u32) {
+    let end = |end| u32::try_from(end).unwrap_or(u32::MAX);
+    (end(part.start), end(part.end))
 }
 
 impl Deref for SharedText {
@@ -114,7 +226,7 @@ impl Deref for SharedText {
 impl<T: Into<Arc<str>>> From<T> for SharedText {
     fn from(text: T) -> Self {
         let whole = text.into();
-        let part = 0..whole.len();
+        let part = ends(&(0..whole.len()));
         Self { whole, part }
     }
 }
@@ -140,107 +252,6 @@ impl fmt::Display for SharedText {
 impl Serialize for SharedText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self)
-    }
-}
-
-/// Known metrics in the order of their names, which most nodes of a message have in common.
-#[derive(Clone, Debug, Default)]
-pub struct Metrics {
-    names: Arc<[String]>,
-    /// Of several nodes, one after another.
-    values: Arc<[f64]>,
-    /// Where those of this node begin.
-    from: usize,
-}
-
-impl Metrics {
-    /// The values of metrics whose names are in order.
-    pub fn of(names: &Arc<[String]>, values: impl IntoIterator<Item = f64>) -> Self {
-        Self::nth(names, &values.into_iter().collect(), 0)
-    }
-
-    /// The values of one of several nodes, from the values of all.
-    pub(crate) fn nth(names: &Arc<[String]>, values: &Arc<[f64]>, node: usize) -> Self {
-        Self {
-            from: names.len() * node,
-            names: Arc::clone(names),
-            values: Arc::clone(values),
-        }
-    }
-
-    /// Names and values.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
-        let names = self.names.iter().map(String::as_str);
-        let values = self.values.get(self.from..).unwrap_or_default();
-        names.zip(values.iter().copied())
-    }
-
-    /// The value of a metric.
-    pub fn get(&self, name: &str) -> Option<f64> {
-        let found = self.iter().find(|(other, _)| *other == name);
-        found.map(|(_, value)| value)
-    }
-
-    /// Whether both have their names in common, and not only alike.
-    pub(crate) fn share_names(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.names, &other.names)
-    }
-}
-
-impl PartialEq for Metrics {
-    fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
-    }
-}
-
-/// The conditions of a node, which most nodes of a message have in common but for the numbers.
-#[derive(Clone, Debug, Default)]
-pub struct Conditions {
-    heads: Arc<[Input]>,
-    /// Of several nodes, one after another.
-    readings: Arc<[Reading]>,
-    /// Where those of this node begin.
-    from: usize,
-}
-
-impl Conditions {
-    /// The conditions of one of several nodes, from the numbers of all, which stand in the place of their own.
-    pub(crate) fn nth(heads: &Arc<[Input]>, readings: &Arc<[Reading]>, node: usize) -> Self {
-        Self {
-            from: heads.len() * node,
-            heads: Arc::clone(heads),
-            readings: Arc::clone(readings),
-        }
-    }
-
-    /// Each with its numbers, which are the ones that count.
-    pub fn iter(&self) -> impl Iterator<Item = (&Input, Reading)> {
-        let readings = self.readings.get(self.from..).unwrap_or_default();
-        self.heads.iter().zip(readings.iter().copied())
-    }
-
-    /// Each by itself.
-    pub fn inputs(&self) -> impl Iterator<Item = Input> {
-        self.iter().map(|(head, reading)| reading.put_into(head))
-    }
-
-    /// Whether both have all but their numbers in common, and not only alike.
-    pub(crate) fn share_heads(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.heads, &other.heads)
-    }
-}
-
-impl FromIterator<Input> for Conditions {
-    fn from_iter<I: IntoIterator<Item = Input>>(inputs: I) -> Self {
-        let heads: Arc<[Input]> = inputs.into_iter().collect();
-        let readings = heads.iter().map(Reading::of).collect();
-        Self::nth(&heads, &readings, 0)
-    }
-}
-
-impl PartialEq for Conditions {
-    fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
     }
 }
 

@@ -1,43 +1,46 @@
 //! Messages to test with.
 
 use ng_engine::history::Guard;
+use ng_engine::parcel::Reading;
 use ng_engine::plan::{ActionNote, AlertKind, Input, Seen, Verdict};
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 
-use crate::message::{Conditions, Message, Metrics, NodeFacts, TopPod};
+use crate::message::{Message, NodeFacts, SharedFacts, TopPod};
 
 /// 2026-01-02T03:04:05.678Z, and no whole second.
 pub(crate) const AT: Time = Time::from_millis(1_767_323_045_678);
 
 /// A node that triggered four minutes ago.
 pub(crate) fn node(name: &str) -> NodeFacts {
-    NodeFacts {
-        name: name.into(),
-        fingerprint: format!("{name}-9f86d081").into(),
-        since: Time::from_millis(AT.millis() - 240_678),
-        repeats: 0,
-        guard: None,
-        metrics: Metrics::of(&["cpuLoadRatio".to_owned()].into(), [1.75]),
-        conditions: Conditions::from_iter([Input {
-            test: "cpuLoadRatio > 1.5".to_owned(),
-            seen: Seen::Value {
-                value: 1.75,
-                age: 15_000,
-                origin: "prometheus".to_owned(),
-            },
-            true_for: Some(300_000),
-            needed: 180_000,
-            verdict: Verdict::Holds,
-        }]),
-        actions: [ActionNote {
+    let condition = Input {
+        test: "cpuLoadRatio > 1.5".to_owned(),
+        seen: Seen::Value {
+            value: 1.75,
+            age: 15_000,
+            origin: "prometheus".to_owned(),
+        },
+        true_for: Some(300_000),
+        needed: 180_000,
+        verdict: Verdict::Holds,
+    };
+    let shared = SharedFacts {
+        metrics: vec!["cpuLoadRatio".to_owned()],
+        values: vec![1.75],
+        readings: vec![Reading::of(&condition)],
+        conditions: vec![condition],
+        actions: vec![ActionNote {
             kind: "taint".to_owned(),
             description: "taint nodeguardian.io/high-load=true:NoSchedule".to_owned(),
-        }]
-        .into(),
-        top_pods: Vec::new(),
-        notice: None,
-    }
+        }],
+        ..SharedFacts::default()
+    };
+    NodeFacts::new(
+        (name.into(), format!("{name}-9f86d081").into()),
+        Time::from_millis(AT.millis() - 240_678),
+        0,
+        (&shared.into(), 0),
+    )
 }
 
 /// One node triggers.
@@ -79,10 +82,6 @@ pub(crate) fn repeat() -> Message {
     message.fingerprint = message.group.clone();
     let first = &mut message.nodes[0];
     first.repeats = 2;
-    first.guard = Some(Guard::MaxNodes {
-        limit: 2,
-        counted: 2,
-    });
     let others = [
         Input {
             test: "Ready is False".to_owned(),
@@ -99,7 +98,14 @@ pub(crate) fn repeat() -> Message {
             verdict: Verdict::Unknown,
         },
     ];
-    first.conditions = first.conditions.inputs().chain(others).collect();
+    first.change(|shared| {
+        shared.guard = Some(Guard::MaxNodes {
+            limit: 2,
+            counted: 2,
+        });
+        shared.readings.extend(others.iter().map(Reading::of));
+        shared.conditions.extend(others);
+    });
     first.top_pods = vec![TopPod {
         name: "web-0".to_owned(),
         namespace: "shop".to_owned(),

@@ -126,10 +126,10 @@ impl<'a> Alert<'a> {
 
 impl<'a> Annotations<'a> {
     fn of(message: &'a Message, node: Option<&'a NodeFacts>, texts: &'a Texts) -> Self {
-        let conditions = node.into_iter().flat_map(|node| node.conditions.iter());
+        let conditions = node.into_iter().flat_map(NodeFacts::conditions);
         let seen: Vec<&str> = conditions.map(|(input, _)| input.test.as_str()).collect();
         let repeats = node.map_or(0, |node| node.repeats);
-        let guard = node.and_then(|node| node.guard.as_ref());
+        let guard = node.and_then(|node| node.guard());
         Self {
             summary: &texts.summary,
             description: &texts.description,

@@ -3,8 +3,6 @@
 //! The keys of the old system come first and keep their meaning: `title`, `summary`, `description`, `severity`,
 //! `ruleName`, `ruleDescription`, `triggeredNodes`, `timestamp`.
 
-use std::sync::Arc;
-
 use ng_engine::history::Guard;
 use ng_engine::parcel::Reading;
 use ng_engine::plan::{Input, Seen, Verdict};
@@ -115,25 +113,25 @@ impl<'m> Common<'m> {
         json::text(out, &node.fingerprint);
         out.extend_from_slice(&self.since);
         json::put(out, &node.repeats);
-        match &node.guard {
+        match node.guard() {
             None => out.extend_from_slice(b",\"guard\":null,\"metrics\":{"),
             Some(guard) => {
                 write_guard(Object::go_on(out).field("guard"), guard);
                 out.extend_from_slice(b",\"metrics\":{");
             }
         }
-        for (name, (_, value)) in self.metrics.iter().zip(node.metrics.iter()) {
+        for (name, (_, value)) in self.metrics.iter().zip(node.metrics()) {
             out.extend_from_slice(name);
             json::put(out, &value);
         }
         out.extend_from_slice(b"},\"conditions\":[");
-        for (shape, (_, reading)) in self.conditions.iter().zip(node.conditions.iter()) {
+        for (shape, (_, reading)) in self.conditions.iter().zip(node.conditions()) {
             shape.write(out, reading);
         }
         out.extend_from_slice(&self.actions);
         json::list(out, &node.top_pods, write_pod);
         // Of an alert without a rule.
-        if let Some(notice) = &node.notice {
+        if let Some(notice) = node.notice() {
             Object::go_on(out).text("key", &notice.key);
         }
         out.push(b'}');
@@ -147,19 +145,15 @@ impl<'m> Common<'m> {
             facts.text("since", &node.since.to_string());
             facts.field("repeats");
         }
-        if with.is_none_or(|with| !with.metrics.share_names(&node.metrics)) {
-            let names = node.metrics.iter().map(|(name, _)| name);
+        if with.is_none_or(|with| !with.shares_with(node)) {
+            let names = node.metrics().map(|(name, _)| name);
             self.metrics = names.zip(0..).map(metric_name).collect();
-        }
-        if with.is_none_or(|with| !with.conditions.share_heads(&node.conditions)) {
-            let heads = node.conditions.iter().map(|(head, _)| head);
+            let heads = node.conditions().map(|(head, _)| head);
             self.conditions = heads.zip(0..).map(Shape::of).collect();
-        }
-        if with.is_none_or(|with| !Arc::ptr_eq(&with.actions, &node.actions)) {
             self.actions.clear();
             self.actions.push(b']');
             let mut facts = Object::go_on(&mut self.actions);
-            facts.value("actions", &node.actions[..]);
+            facts.value("actions", node.actions());
             facts.field("topPods");
         }
     }
@@ -259,7 +253,6 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::message::Metrics;
     use crate::test_support::{AT, repeat};
 
     #[test]
@@ -267,8 +260,11 @@ mod tests {
         let mut message = repeat();
         let mut nodes = message.nodes.clone();
         nodes[1].since = AT;
-        nodes[2].actions = [].into();
-        nodes[2].metrics = Metrics::default();
+        nodes[2].change(|shared| {
+            shared.actions.clear();
+            shared.metrics.clear();
+            shared.values.clear();
+        });
         // Each before and after itself and each of the others.
         message.nodes = [0, 0, 1, 1, 2, 2, 0, 2, 1, 0]
             .map(|place: usize| nodes[place].clone())

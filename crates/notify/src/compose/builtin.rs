@@ -106,7 +106,7 @@ fn what_happened(facts: &Facts<'_>, language: Language) -> String {
 fn summary(facts: &Facts<'_>, language: Language) -> String {
     let mut text = title(facts, language);
     if let ([only], None) = (facts.nodes.as_slice(), facts.notice()) {
-        let inputs = only.conditions.inputs();
+        let inputs = only.inputs();
         let seen: Vec<String> = inputs.filter_map(|input| reading(&input)).collect();
         if !seen.is_empty() {
             text.push_str(say(language, "; ", "；"));
@@ -199,24 +199,19 @@ fn since(facts: &Facts<'_>, language: Language) -> String {
 
 fn one_node(text: &mut String, node: &NodeFacts, language: Language) {
     // Where words came with the alert, they say it better than a status.
-    let said = |input: &Input| node.notice.is_none() || matches!(input.seen, Seen::Value { .. });
+    let said = |input: &Input| node.notice().is_none() || matches!(input.seen, Seen::Value { .. });
     let conditions: Vec<String> = node
-        .conditions
         .inputs()
         .filter(said)
         .map(|input| condition(&input, language))
         .collect();
     list(text, say(language, "Conditions:", "条件："), &conditions);
-    if let Some(notice) = node
-        .notice
-        .as_ref()
-        .filter(|notice| !notice.text.is_empty())
-    {
+    if let Some(notice) = node.notice().filter(|notice| !notice.text.is_empty()) {
         text.push_str(&notice.text);
         text.push('\n');
     }
     let actions: Vec<String> = node
-        .actions
+        .actions()
         .iter()
         .map(|action| format!("{}: {}", action.kind, action.description))
         .collect();
@@ -241,7 +236,7 @@ fn many_nodes(text: &mut String, nodes: &[NodeFacts], language: Language) {
     if nodes.len() > NAMED {
         lines.push(more(nodes.len() - NAMED, language));
     }
-    let noted = nodes.iter().any(|node| node.notice.is_some());
+    let noted = nodes.iter().any(|node| node.notice().is_some());
     let head = match (language, noted) {
         (Language::English, false) => format!("Nodes ({}):", nodes.len()),
         (Language::Chinese, false) => format!("节点（{}）：", nodes.len()),
@@ -266,10 +261,10 @@ fn list(text: &mut String, head: &str, lines: &[String]) {
 
 /// A node and what was read of it.
 fn readings(node: &NodeFacts) -> String {
-    if let Some(notice) = &node.notice {
+    if let Some(notice) = node.notice() {
         return format!("{} ({})", notice.title, notice.key);
     }
-    let inputs = node.conditions.inputs();
+    let inputs = node.inputs();
     let seen: Vec<String> = inputs.filter_map(|input| reading(&input)).collect();
     if seen.is_empty() {
         return node.name.to_string();
@@ -304,7 +299,7 @@ fn condition(input: &Input, language: Language) -> String {
 /// Every guard that holds something back, with the number of its nodes.
 fn held_back(text: &mut String, facts: &Facts<'_>, language: Language) {
     let mut guards: BTreeMap<&str, (usize, &Guard)> = BTreeMap::new();
-    for guard in facts.nodes.iter().filter_map(|node| node.guard.as_ref()) {
+    for guard in facts.nodes.iter().filter_map(NodeFacts::guard) {
         guards.entry(guard.word()).or_insert((0, guard)).0 += 1;
     }
     for (word, (count, guard)) in guards {

@@ -1,6 +1,7 @@
 //! The facts as templates see them: names in camel case and snake case, plain numbers.
 
 use ng_config::{Language, duration};
+use ng_engine::history::Guard;
 use ng_engine::plan::{Input, Seen};
 use ng_template::{number, with_snake_case};
 use serde_json::{Map, Value, json};
@@ -137,22 +138,21 @@ fn with_variables(mut data: Value, variables: &Map<String, Value>) -> Value {
 
 fn node(facts: &NodeFacts, language: Language) -> Value {
     let metrics: Map<String, Value> = facts
-        .metrics
-        .iter()
+        .metrics()
         .map(|(name, value)| (name.to_owned(), number(value)))
         .collect();
     json!({
         "name": facts.name,
         "metrics": metrics,
-        "conditions": facts.conditions.inputs().map(|input| condition(&input)).collect::<Vec<_>>(),
-        "actions": &facts.actions[..],
+        "conditions": facts.inputs().map(|input| condition(&input)).collect::<Vec<_>>(),
+        "actions": facts.actions(),
         "topPods": facts.top_pods.iter().map(pod).collect::<Vec<_>>(),
         "since": facts.since.to_string(),
         "repeats": facts.repeats,
-        "guard": facts.guard.as_ref().map_or("", |guard| guard.word()),
-        "guardReason": facts.guard.as_ref().map(|guard| guard_text(guard, language)).unwrap_or_default(),
+        "guard": facts.guard().map_or("", Guard::word),
+        "guardReason": facts.guard().map(|guard| guard_text(guard, language)).unwrap_or_default(),
         "fingerprint": facts.fingerprint,
-        "key": facts.notice.as_ref().map_or("", |notice| &notice.key),
+        "key": facts.notice().map_or("", |notice| &notice.key),
     })
 }
 

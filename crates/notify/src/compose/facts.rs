@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ng_engine::parcel::{Member, Parcel, Reading};
-use ng_engine::plan::{ActionNote, Alert, AlertKind, Input, Notice};
+use ng_engine::parcel::Parcel;
+use ng_engine::plan::{Alert, AlertKind, Notice};
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 use sha2::{Digest as _, Sha256};
 
-use crate::message::{Conditions, Metrics, NodeFacts, SharedText, TopPod};
+use crate::message::{NodeFacts, SharedFacts, SharedText, TopPod};
 
 /// The facts of one message.
 pub(super) struct Facts<'a> {
@@ -41,39 +41,33 @@ impl<'a> Facts<'a> {
     ) -> Self {
         let latest = parcels.iter().map(Parcel::head).max_by_key(|head| head.at);
         let rule = latest.map_or("", |head| &head.rule);
-        let shared: Vec<Shared> = parcels.iter().map(Shared::of).collect();
-        let newest = newest(parcels);
         let group = of_group(cluster, rule);
-        let digests: Vec<Digest> = newest
-            .iter()
-            .map(|newest| of_node(&group, newest.member.node))
-            .collect();
+        let (shared, listed) = unpacked(parcels);
+        let since = listed.iter().map(|listed| listed.since).min();
+        let newest = newest(listed, parcels);
+        let digests = of_nodes(&group, newest.iter().map(|newest| newest.node));
         let fingerprints: Arc<str> = shown(&digests).into();
+        let names: Vec<Arc<str>> = parcels.iter().map(|parcel| parcel.nodes().into()).collect();
         let nodes: Vec<NodeFacts> = newest
             .iter()
             .enumerate()
             .map(|(number, newest)| {
-                let (member, shared) = (&newest.member, &shared[newest.parcel]);
-                NodeFacts {
-                    name: SharedText::of(&shared.names, newest.name.clone()),
-                    fingerprint: SharedText::of(
-                        &fingerprints,
-                        number * SHOWN..(number + 1) * SHOWN,
-                    ),
-                    since: member.since,
-                    repeats: member.repeats,
-                    guard: member.guard().cloned(),
-                    metrics: Metrics::nth(&shared.metrics, &shared.values, newest.place),
-                    conditions: Conditions::nth(&shared.conditions, &shared.readings, newest.place),
-                    actions: Arc::clone(&shared.actions),
-                    top_pods: top_pods.get(member.node).cloned().unwrap_or_default(),
-                    notice: shared.notice.clone(),
+                let fingerprint = number * SHOWN..(number + 1) * SHOWN;
+                let texts = (
+                    SharedText::of(&names[newest.parcel], newest.name()),
+                    SharedText::of(&fingerprints, fingerprint),
+                );
+                let place = (&shared[newest.parcel], newest.place);
+                let mut node = NodeFacts::new(texts, newest.since, newest.repeats, place);
+                if let Some(pods) = top_pods.get(newest.node) {
+                    node.top_pods.clone_from(pods);
                 }
+                node
             })
             .collect();
-        let members = || parcels.iter().flat_map(Parcel::members);
         let kind = latest.map_or(AlertKind::Trigger, |alert| alert.kind);
         let at = latest.map_or(Time::from_millis(0), |alert| alert.at);
+        let times = newest.iter().map(|newest| parcels[newest.parcel].head().at);
         Self {
             kind,
             severity: latest.map_or(Severity::Warning, |alert| alert.severity),
@@ -81,14 +75,10 @@ impl<'a> Facts<'a> {
             rule_description: latest.map_or("", |alert| &alert.rule_description),
             cluster,
             at,
-            since: members().map(|member| member.since).min().unwrap_or(at),
+            since: since.unwrap_or(at),
             repeats: nodes.iter().map(|node| node.repeats).max().unwrap_or(0),
             dry_run: parcels.iter().any(|parcel| parcel.head().dry_run),
-            id: shown(&[of_message(
-                &group,
-                latest,
-                digests.iter().zip(newest.iter().map(|newest| newest.at)),
-            )]),
+            id: shown(&[of_message(&group, latest, &digests, times)]),
             fingerprint: match digests.as_slice() {
                 [only] => shown(&[*only]),
                 _ => shown(&[group]),
@@ -102,84 +92,80 @@ impl<'a> Facts<'a> {
 impl Facts<'_> {
     /// The words that came with the alerts, where no rule stands behind them: those of the first node.
     pub(super) fn notice(&self) -> Option<&Notice> {
-        self.nodes.first()?.notice.as_deref()
+        self.nodes.first()?.notice()
     }
 }
 
-/// What the nodes of a parcel have in common, and what of each of them is kept together.
-struct Shared {
-    names: Arc<str>,
-    metrics: Arc<[String]>,
-    values: Arc<[f64]>,
-    conditions: Arc<[Input]>,
-    readings: Arc<[Reading]>,
-    actions: Arc<[ActionNote]>,
-    notice: Option<Arc<Notice>>,
-}
-
-impl Shared {
-    fn of(parcel: &Parcel) -> Self {
-        let head = parcel.head();
-        let mut values = Vec::with_capacity(head.metrics.len() * parcel.len());
-        let mut readings = Vec::with_capacity(head.conditions.len() * parcel.len());
-        for member in parcel.members() {
-            values.extend(member.readings());
-            readings.extend(member.readings_of_conditions());
-        }
-        Self {
-            names: parcel.nodes().into(),
-            metrics: head.metrics.keys().cloned().collect(),
-            values: values.into(),
-            conditions: head.conditions.as_slice().into(),
-            readings: readings.into(),
-            actions: head.actions.as_slice().into(),
-            notice: head.notice.clone().map(Arc::new),
-        }
-    }
-}
-
-/// The newest alert of a node.
-struct Newest<'p> {
-    member: Member<'p>,
-    at: Time,
+/// An alert of a parcel, as far as it is needed to find the newest of each node.
+struct Listed<'p> {
+    node: &'p str,
+    /// Where its name begins among the names of the parcel.
+    name: usize,
+    since: Time,
+    repeats: u32,
     parcel: usize,
     /// Its place in the parcel.
-    place: usize,
-    /// Where its name stands among the names of the parcel.
-    name: Range<usize>,
+    place: u32,
 }
 
-/// In the order of the nodes' names.
-fn newest(parcels: &[Parcel]) -> Vec<Newest<'_>> {
-    let mut newest: Vec<Newest<'_>> = Vec::with_capacity(parcels.iter().map(Parcel::len).sum());
-    for (place, parcel) in parcels.iter().enumerate() {
-        let at = parcel.head().at;
-        let members = parcel.members().zip(parcel.spans()).enumerate();
-        let members = members.map(|(number, (member, name))| Newest {
-            member,
-            at,
-            parcel: place,
-            place: number,
-            name,
-        });
-        // A call by hand may tell of a rule alone.
-        newest.extend(members.filter(|newest| !newest.member.node.is_empty()));
+impl Listed<'_> {
+    fn name(&self) -> Range<usize> {
+        self.name..self.name + self.node.len()
     }
-    let is_sorted = newest.is_sorted_by(|one, other| one.member.node < other.member.node);
-    if !is_sorted {
+}
+
+/// What the nodes of each parcel share, and all alerts.
+fn unpacked(parcels: &[Parcel]) -> (Vec<Arc<SharedFacts>>, Vec<Listed<'_>>) {
+    let mut listed = Vec::with_capacity(parcels.iter().map(Parcel::len).sum());
+    let shared = parcels.iter().enumerate().map(|(parcel, packed)| {
+        let head = packed.head();
+        let mut shared = SharedFacts {
+            guard: head.guard.clone(),
+            actions: head.actions.clone(),
+            notice: head.notice.clone(),
+            metrics: head.metrics.keys().cloned().collect(),
+            values: Vec::with_capacity(head.metrics.len() * packed.len()),
+            conditions: head.conditions.clone(),
+            readings: Vec::with_capacity(head.conditions.len() * packed.len()),
+        };
+        let mut name = 0;
+        for (member, place) in packed.members().zip(0..) {
+            shared.values.extend(member.readings());
+            shared.readings.extend(member.readings_of_conditions());
+            listed.push(Listed {
+                node: member.node,
+                name,
+                since: member.since,
+                repeats: member.repeats,
+                parcel,
+                place,
+            });
+            name += member.node.len() + '\n'.len_utf8();
+        }
+        Arc::new(shared)
+    });
+    (shared.collect(), listed)
+}
+
+/// Of several alerts of a node the newest, in the order of the nodes' names.
+fn newest<'p>(mut listed: Vec<Listed<'p>>, parcels: &'p [Parcel]) -> Vec<Listed<'p>> {
+    // A call by hand may tell of a rule alone.
+    listed.retain(|listed| !listed.node.is_empty());
+    if !listed.is_sorted_by(|one, other| one.node < other.node) {
         // Of several of a node the newest comes first; of those of one time, what was queued last.
-        newest.sort_by(|one, other| {
-            let by_node = one.member.node.cmp(other.member.node);
-            by_node.then_with(|| (other.at, other.parcel).cmp(&(one.at, one.parcel)))
+        let age = |listed: &Listed<'_>| (parcels[listed.parcel].head().at, listed.parcel);
+        listed.sort_by(|one, other| {
+            let by_node = one.node.cmp(other.node);
+            by_node.then_with(|| age(other).cmp(&age(one)))
         });
-        newest.dedup_by_key(|newest| newest.member.node);
+        listed.dedup_by_key(|listed| listed.node);
     }
-    newest
+    listed
 }
 
 /// Of a node under a rule in a cluster: the same from trigger to recovery.
 pub fn node_fingerprint(cluster: Option<&str>, rule: &str, node: &str) -> String {
-    shown(&[of_node(&of_group(cluster, rule), node)])
+    shown(&of_nodes(&of_group(cluster, rule), [node].into_iter()))
 }
 
 /// Of a rule in a cluster, whatever the nodes.
@@ -198,18 +184,23 @@ fn of_group(cluster: Option<&str>, rule: &str) -> Digest {
     cut(hash)
 }
 
-fn of_node(group: &Digest, node: &str) -> Digest {
-    let mut hash = Sha256::new();
-    hash.update(group);
-    hash.update(node);
-    cut(hash)
+/// Of nodes of a group. What stands before the name is a whole block of the hash, which is worked through once.
+fn of_nodes<'n>(group: &Digest, nodes: impl Iterator<Item = &'n str>) -> Vec<Digest> {
+    let mut block = [0; 64];
+    block[..group.len()].copy_from_slice(group);
+    let of_group = Sha256::new_with_prefix(block);
+    nodes
+        .map(|node| cut(of_group.clone().chain_update(node)))
+        .collect()
 }
 
 /// Of a message: the same for the same alerts, and for no others, such as those of another action of the same rule.
-fn of_message<'n>(
+/// Each node has a digest and a time.
+fn of_message(
     group: &Digest,
     head: Option<&Alert>,
-    alerts: impl Iterator<Item = (&'n Digest, Time)>,
+    nodes: &[Digest],
+    times: impl Iterator<Item = Time>,
 ) -> Digest {
     let mut hash = Sha256::new();
     hash.update(group);
@@ -219,9 +210,15 @@ fn of_message<'n>(
         }
         hash.update([u8::from(head.dry_run)]);
     }
-    for (node, at) in alerts {
-        hash.update(node);
-        hash.update(at.millis().to_le_bytes());
+    hash.update(u64::try_from(nodes.len()).unwrap_or(u64::MAX).to_le_bytes());
+    hash.update(nodes.as_flattened());
+    // Most nodes have one time: it counts where it begins.
+    let mut before = None;
+    for (place, at) in times.enumerate() {
+        if before.replace(at) != Some(at) {
+            hash.update(u64::try_from(place).unwrap_or(u64::MAX).to_le_bytes());
+            hash.update(at.millis().to_le_bytes());
+        }
     }
     cut(hash)
 }

@@ -3,6 +3,8 @@
 //! The rows of a rule are runs of nodes in the order of their names that do not overlap. A thousand nodes that triggered
 //! together are a few rows; a node that goes its own way gets one of its own.
 
+use std::iter::Peekable;
+
 use ng_delivery::{Memory, Told};
 use ng_engine::parcel;
 use ng_engine::time::Time;
@@ -92,12 +94,12 @@ impl<'c> Memories<'c> {
             };
             let rows = self.load.query_map([rule, first, last], Run::read)?;
             let before: Vec<Run> = rows.collect::<rusqlite::Result<_>>()?;
-            let mut all = Merged::new(&before);
+            let mut all = Merged::new(known(&before));
             for node in some {
                 change(place, all.seek(node));
                 place += 1;
             }
-            let after = runs(&all.finish());
+            let after = all.finish();
             self.save(rule, &before, &after)?;
         }
         Ok(())
@@ -141,57 +143,81 @@ impl<'c> Memories<'c> {
 }
 
 /// What is remembered, node by node, while it is changed in the order of their names.
-struct Merged<'a> {
-    known: std::iter::Peekable<std::vec::IntoIter<(&'a str, Remembered)>>,
-    done: Vec<(&'a str, Remembered)>,
+struct Merged<'a, K: Iterator> {
+    known: Peekable<K>,
+    /// The node that was asked for last.
+    last: Option<(&'a str, Remembered)>,
+    done: Runs,
 }
 
-impl<'a> Merged<'a> {
-    fn new(runs: &'a [Run]) -> Self {
-        let known: Vec<_> = runs
-            .iter()
-            .flat_map(|run| parcel::names(&run.nodes).map(|node| (node, run.remembered)))
-            .collect();
+/// What was remembered node by node.
+fn known(runs: &[Run]) -> impl Iterator<Item = (&str, Remembered)> {
+    runs.iter()
+        .flat_map(|run| parcel::names(&run.nodes).map(|node| (node, run.remembered)))
+}
+
+impl<'a, K: Iterator<Item = (&'a str, Remembered)>> Merged<'a, K> {
+    fn new(known: K) -> Self {
         Self {
-            done: Vec::with_capacity(known.len()),
-            known: known.into_iter().peekable(),
+            known: known.peekable(),
+            last: None,
+            done: Runs::default(),
         }
     }
 
     /// What is remembered of the node, which does not come before the one asked for last.
     fn seek(&mut self, node: &'a str) -> &mut Remembered {
         while let Some(known) = self.known.next_if(|known| known.0 <= node) {
-            self.done.push(known);
+            self.done.extend(self.last.replace(known));
         }
-        let is_there = self.done.last().is_some_and(|last| last.0 == node);
-        if !is_there {
-            self.done.push((node, Remembered::default()));
+        if self.last.is_none_or(|(last, _)| last != node) {
+            let unknown = (node, Remembered::default());
+            self.done.extend(self.last.replace(unknown));
         }
-        let last = self.done.len() - 1;
-        &mut self.done[last].1
+        let (_, remembered) = self.last.get_or_insert((node, Remembered::default()));
+        remembered
     }
 
-    fn finish(mut self) -> Vec<(&'a str, Remembered)> {
+    fn finish(mut self) -> Vec<Run> {
+        self.done.extend(self.last);
         self.done.extend(self.known);
-        self.done
+        self.done.finish()
     }
 }
 
-/// Neighbours of whom the same is remembered become one.
-fn runs(nodes: &[(&str, Remembered)]) -> Vec<Run> {
-    let same = nodes.chunk_by(|(_, one), (_, other)| one == other);
-    same.flat_map(|same| same.chunks(LONGEST))
-        .filter_map(|run| {
-            let (_, remembered) = run.first()?;
-            let names: Vec<&str> = run.iter().map(|(node, _)| *node).collect();
-            Some(Run {
-                nodes: names.join("\n"),
-                remembered: *remembered,
-            })
-        })
+/// Neighbours of whom the same is remembered become one run.
+#[derive(Default)]
+struct Runs {
+    runs: Vec<Run>,
+    /// Nodes in the last of them.
+    count: usize,
+}
+
+impl<'a> Extend<(&'a str, Remembered)> for Runs {
+    fn extend<I: IntoIterator<Item = (&'a str, Remembered)>>(&mut self, nodes: I) {
+        for (node, remembered) in nodes {
+            let last = self.runs.last_mut();
+            let last = last.filter(|run| self.count < LONGEST && run.remembered == remembered);
+            if let Some(run) = last {
+                self.count += 1;
+                run.nodes.push('\n');
+                run.nodes.push_str(node);
+            } else {
+                self.count = 1;
+                let nodes = node.to_owned();
+                self.runs.push(Run { nodes, remembered });
+            }
+        }
+    }
+}
+
+impl Runs {
+    fn finish(mut self) -> Vec<Run> {
         // Nothing is known of who was not changed.
-        .filter(|run| run.remembered != Remembered::default())
-        .collect()
+        self.runs
+            .retain(|run| run.remembered != Remembered::default());
+        self.runs
+    }
 }
 
 /// Runs of nodes that have calmed down, each with its rule.

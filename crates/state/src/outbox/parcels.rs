@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use ng_engine::parcel::{Packed, Parcel};
 use ng_engine::plan::{Alert, AlertKind, Mute, Seen};
 use ng_engine::time::Time;
-use rusqlite::{Connection, Row, TransactionBehavior, params};
+use rusqlite::{Connection, Row, params};
 
 use super::names;
 use super::ranges::Range;
 use crate::error::StateError;
 use crate::place::Place;
-use crate::store::Store;
+use crate::transaction::Transaction;
 
 /// Alerts of one parcel with their ids, or why they cannot be read: they must not hold up the others.
 #[derive(Debug)]
@@ -22,17 +22,10 @@ pub struct Loaded {
     pub parcel: Result<Parcel, serde_json::Error>,
 }
 
-impl Store {
+impl Transaction<'_> {
     /// The alerts with these ids, which ascend, without those that are gone.
     pub fn alerts(&self, ids: &[i64]) -> Result<Vec<Loaded>, StateError> {
-        let attempt = || StateError::database("read alerts", self.place());
-        // One transaction: without it each read would take and drop the locks of the database.
-        let inner =
-            rusqlite::Transaction::new_unchecked(self.connection(), TransactionBehavior::Deferred)
-                .map_err(attempt())?;
-        let found = load(&inner, ids).map_err(attempt())?;
-        inner.finish().map_err(attempt())?;
-        Ok(found)
+        load(&self.inner, ids).map_err(StateError::database("read alerts", self.place))
     }
 }
 

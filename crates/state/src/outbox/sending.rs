@@ -56,6 +56,14 @@ pub struct OpenDelivery {
     range: Range,
 }
 
+impl OpenDelivery {
+    /// How many alerts it is of; at least one.
+    #[expect(clippy::len_without_is_empty, reason = "none is empty")]
+    pub fn len(&self) -> usize {
+        usize::try_from(self.range.len()).unwrap_or(usize::MAX)
+    }
+}
+
 impl OpenParcel {
     /// The alerts of one of its deliveries.
     pub fn waiting<'a>(&'a self, delivery: &'a OpenDelivery) -> impl Iterator<Item = Waiting<'a>> {
@@ -63,8 +71,7 @@ impl OpenParcel {
         let alerts = self.range.ids().zip(nodes);
         let before = delivery.range.first - self.range.first;
         let alerts = alerts.skip(usize::try_from(before).unwrap_or(0));
-        let count = usize::try_from(delivery.range.len()).unwrap_or(usize::MAX);
-        alerts.take(count).map(|(id, node)| Waiting {
+        alerts.take(delivery.len()).map(|(id, node)| Waiting {
             id,
             queued: self.queued,
             topic: if self.flapping.binary_search(&id).is_ok() {
@@ -362,7 +369,8 @@ fn open_parcels(
     let mut statement = connection
         .prepare(
             "SELECT d.first, d.last, d.channel, d.attempts, d.next_attempt, d.batch, d.claim, d.claimed_until, \
-                    p.first, p.last, p.queued, p.rule, p.kind, p.severity, p.template, p.dry_run, p.nodes \
+                    p.first, p.last, p.queued, p.rule, p.kind, p.severity, p.template, p.dry_run, p.nodes, \
+                    EXISTS(SELECT * FROM flapping WHERE alert BETWEEN d.first AND d.last) \
              FROM delivery d JOIN parcel p ON p.first = (SELECT max(first) FROM parcel WHERE first <= d.first) \
              WHERE d.state = 'pending' AND d.state NOT IN ('done', 'skipped') \
                    AND d.first <= (SELECT up_to FROM admitted) \
@@ -377,7 +385,7 @@ fn open_parcels(
             .or_insert_with_key(|token| claimant::is_alive(place, token))
     };
     let mut parcels: Vec<OpenParcel> = Vec::new();
-    let mut left = MOST_DELIVERIES;
+    let (mut left, mut flaps) = (MOST_DELIVERIES, false);
     while left > 0
         && let Some(row) = rows.next().map_err(attempt())?
     {
@@ -390,8 +398,11 @@ fn open_parcels(
         if let Some(parcel) = parcels.last_mut() {
             parcel.deliveries.push(delivery);
         }
+        flaps |= row.get::<_, bool>(17).map_err(attempt())?;
     }
-    mark_flapping(connection, &mut parcels).map_err(attempt())?;
+    if flaps {
+        mark_flapping(connection, &mut parcels).map_err(attempt())?;
+    }
     Ok(parcels)
 }
 

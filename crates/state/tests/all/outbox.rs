@@ -466,12 +466,8 @@ fn a_parcel_that_cannot_be_read_holds_up_no_other() {
         admit(&mut store, Admission::Send);
         let connection = rusqlite::Connection::open(directory.path().join("state.db")).unwrap();
         connection.execute_batch(damage).unwrap();
-        let read: Vec<bool> = store
-            .alerts(&ids)
-            .unwrap()
-            .iter()
-            .map(|loaded| loaded.parcel.is_ok())
-            .collect();
+        let found = write(&mut store, |transaction| transaction.alerts(&ids).unwrap());
+        let read: Vec<bool> = found.iter().map(|loaded| loaded.parcel.is_ok()).collect();
         assert_eq!(read, [false, true], "{damage}");
         let listed = store.outbox(OutboxFilter::default()).unwrap();
         assert_eq!(listed.last().unwrap().node, "c", "{damage}");
@@ -504,7 +500,7 @@ fn alerts_are_read_by_their_ids() {
         (&[0, 3, 7, 99], &[&["n2"]]),
     ];
     for (ids, expected) in cases {
-        let loaded = store.alerts(ids).unwrap();
+        let loaded = write(&mut store, |transaction| transaction.alerts(ids).unwrap());
         let found: Vec<Vec<&str>> = loaded
             .iter()
             .map(|loaded| {

@@ -51,8 +51,8 @@ fn what_waited_before_an_upgrade_is_sent_after_it() {
     assert_eq!(ids, [1, 2, 3]);
     transaction.claim("webhook", &ids, claim).unwrap();
     assert_eq!(transaction.start("webhook", 1, &ids, claim).unwrap(), ids);
+    let loaded = transaction.alerts(&ids).unwrap();
     transaction.commit().unwrap();
-    let loaded = store.alerts(&ids).unwrap();
     let alerts: Vec<_> = loaded
         .iter()
         .flat_map(|loaded| loaded.parcel.as_ref().unwrap().members())

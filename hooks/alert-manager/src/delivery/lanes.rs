@@ -195,10 +195,11 @@ impl Run<'_, '_> {
         lane.lane.change_state(&mut transaction, |lane| {
             lane.state.take(lane.allowance, now);
         })?;
+        let found = transaction.alerts(&ids)?;
         transaction.commit()?;
         (self.desk.step)(Step::Committed);
-        let (mut parcels, mut ids) = (Vec::new(), ids);
-        for loaded in self.store.alerts(&std::mem::take(&mut ids))? {
+        let (mut parcels, mut ids) = (Vec::new(), Vec::with_capacity(ids.len()));
+        for loaded in found {
             match loaded.parcel {
                 Ok(parcel) => {
                     parcels.push(parcel);

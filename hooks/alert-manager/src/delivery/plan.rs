@@ -88,10 +88,9 @@ fn by_channel(open: &[OpenParcel]) -> BTreeMap<&str, Vec<Waiting<'_>>> {
     let mut channels: BTreeMap<&str, Vec<Waiting<'_>>> = BTreeMap::new();
     for parcel in open {
         for delivery in &parcel.deliveries {
-            channels
-                .entry(&delivery.channel)
-                .or_default()
-                .extend(parcel.waiting(delivery));
+            let waiting = channels.entry(&delivery.channel).or_default();
+            waiting.reserve(delivery.len());
+            waiting.extend(parcel.waiting(delivery));
         }
     }
     channels
