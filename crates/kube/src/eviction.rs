@@ -96,7 +96,7 @@ impl EvictionOutcome {
             404 => Self::Gone,
             // The precondition names both UIDs; a concurrent update has other words.
             409 if message.contains("UID") => Self::Replaced,
-            429 if status.has_cause("DisruptionBudget") => Self::BlockedByBudget {
+            429 if is_about_a_budget(status) => Self::BlockedByBudget {
                 message,
                 retry_after,
             },
@@ -119,6 +119,13 @@ impl EvictionOutcome {
             },
         }
     }
+}
+
+/// A server with too much to do says when it wants to be asked again, and names no budget.
+fn is_about_a_budget(status: &ApiStatus) -> bool {
+    status.has_cause("DisruptionBudget")
+        || status.message.contains("disruption budget")
+        || status.retry_after.is_none()
 }
 
 /// A 404 without a `Status` comes from a wrong address or a proxy, and says nothing about the pod.
@@ -198,6 +205,14 @@ mod tests {
                 retry_after: Some(Duration::from_secs(1)),
             },
         );
+        // A proxy may leave the details out; the budget is named all the same.
+        check(
+            429,
+            Some(10),
+            &status(429, "TooManyRequests", text, "{}"),
+            &blocked(text, Some(10)),
+        );
+        check(429, None, "", &blocked("", None));
     }
 
     #[test]

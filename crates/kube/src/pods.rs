@@ -45,7 +45,7 @@ pub struct DrainRules {
 /// The two actions differ in what they may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DrainMode {
-    /// `evict` relieves a node: it takes pods that some controller brings back elsewhere.
+    /// `evict` relieves a node of as many pods as it is told to take, whoever brings them back.
     Evict,
     /// `drain` empties a node, under kubectl's two safety catches.
     Drain {
@@ -159,7 +159,7 @@ pub fn evictable(pod: &Pod, rules: &DrainRules) -> Result<EvictablePod, SkipReas
     if is_mirror(pod) {
         return Err(SkipReason::Mirror);
     }
-    if controller_kind(pod) == Some("DaemonSet") {
+    if is_of_a_daemon_set(pod) {
         return Err(SkipReason::DaemonSet);
     }
     if rules.excluded_namespaces.contains(&candidate.namespace) {
@@ -169,7 +169,7 @@ pub fn evictable(pod: &Pod, rules: &DrainRules) -> Result<EvictablePod, SkipReas
         return Err(SkipReason::CriticalPriority);
     }
     let (allows_unmanaged, allows_empty_dir) = match rules.mode {
-        DrainMode::Evict => (false, true),
+        DrainMode::Evict => (true, true),
         DrainMode::Drain {
             delete_empty_dir_data,
             force,
@@ -217,8 +217,13 @@ fn controller(pod: &Pod) -> Option<&Owner> {
     owners.iter().find(|owner| owner.controller == Some(true))
 }
 
-fn controller_kind(pod: &Pod) -> Option<&str> {
-    controller(pod).map(|owner| owner.kind.as_str())
+/// Where no owner says that it is the controller, one of this kind is taken for it: the pod would only come back.
+fn is_of_a_daemon_set(pod: &Pod) -> bool {
+    let owners = pod.metadata.owner_references.as_deref().unwrap_or_default();
+    match controller(pod) {
+        Some(owner) => owner.kind == "DaemonSet",
+        None => owners.iter().any(|owner| owner.kind == "DaemonSet"),
+    }
 }
 
 fn node_of(pod: &Pod) -> Option<&str> {
@@ -348,14 +353,17 @@ mod tests {
     #[test]
     fn reasons_that_depend_on_the_action() {
         let unmanaged = json!({"metadata": {"ownerReferences": null}});
-        let only_owned = json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "DaemonSet", "name": "x", "uid": "o"}]}});
+        let only_owned = json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Service", "name": "x", "uid": "o"}]}});
         let empty_dir = json!({"spec": {"volumes": [{"name": "tmp", "emptyDir": {}}]}});
-        let unmanaged_reason = Some(SkipReason::Unmanaged);
+        let daemon = json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "DaemonSet", "name": "x", "uid": "o"}]}});
         let table = [
-            (&unmanaged, EVICT, unmanaged_reason),
-            (&unmanaged, DRAIN, unmanaged_reason),
+            (&unmanaged, EVICT, None),
+            (&unmanaged, DRAIN, Some(SkipReason::Unmanaged)),
             (&unmanaged, DRAIN_ALL, None),
-            (&only_owned, EVICT, unmanaged_reason),
+            (&only_owned, EVICT, None),
+            (&only_owned, DRAIN, Some(SkipReason::Unmanaged)),
+            (&daemon, EVICT, Some(SkipReason::DaemonSet)),
+            (&daemon, DRAIN_ALL, Some(SkipReason::DaemonSet)),
             (&empty_dir, EVICT, None),
             (&empty_dir, DRAIN, Some(SkipReason::EmptyDir)),
             (&empty_dir, DRAIN_ALL, None),

@@ -8,7 +8,7 @@ use ng_engine::time::Time;
 use ng_hook::log::Value as Field;
 use ng_kube::eviction::EvictionOutcome;
 use ng_kube::objects::Pod;
-use ng_kube::pods::{DrainMode, DrainRules, EvictablePod, evictable, order};
+use ng_kube::pods::{DrainMode, DrainRules, EvictablePod, SkipReason, evictable, order};
 use ng_state::Store;
 
 use crate::ports::LiveNode;
@@ -107,26 +107,27 @@ impl Pass<'_> {
                 return self.trouble(job, &format!("cannot look at node {}: {error}", self.node));
             }
         };
-        let Some(live) =
-            live.filter(|live| self.record.uid.is_empty() || live.uid == self.record.uid)
-        else {
-            return self.end(JobEnd::Cancelled, "the node is gone");
-        };
-        if live.ignored {
-            self.desk.log.info(
-                "eviction held back",
-                &[
-                    ("node", Field::Text(self.node)),
-                    ("guard", "ignored".into()),
-                ],
-            );
-            return Ok(());
-        }
-        if let Err(error) = self.mark(&live) {
-            return self.trouble(
-                job,
-                &format!("cannot mark node {} before its pods go: {error}", self.node),
-            );
+        // The snapshot had the node a moment ago. If it is gone since, its pods go all the same, and none comes to it.
+        if let Some(live) = live {
+            if !self.is_meant(&live) {
+                return self.end(JobEnd::Cancelled, "the node is gone");
+            }
+            if live.ignored {
+                self.desk.log.info(
+                    "eviction held back",
+                    &[
+                        ("node", Field::Text(self.node)),
+                        ("guard", "ignored".into()),
+                    ],
+                );
+                return Ok(());
+            }
+            if let Err(error) = self.mark(&live) {
+                return self.trouble(
+                    job,
+                    &format!("cannot mark node {} before its pods go: {error}", self.node),
+                );
+            }
         }
         let pods = match self.desk.cluster.pods_on(self.node, self.deadline) {
             Ok(pods) => pods,
@@ -142,6 +143,11 @@ impl Pass<'_> {
         let candidates = candidates(&pods, self.node, self.task);
         self.ask(&candidates, &mut attempts)?;
         self.conclude(job, &candidates, &attempts, &pods)
+    }
+
+    /// Whether it is the node of the record and not another that carries its name now.
+    fn is_meant(&self, live: &LiveNode) -> bool {
+        self.record.uid.is_empty() || live.uid.is_empty() || live.uid == self.record.uid
     }
 
     /// Puts the rule's taints and cordon on the node if they are still on their way: pods that leave must not come
@@ -169,7 +175,10 @@ impl Pass<'_> {
         attempts: &mut Vec<PodAttempt>,
     ) -> anyhow::Result<()> {
         let mut allowance = self.allowance(attempts).min(PODS_PER_PASS);
-        for pod in candidates {
+        // Those that were refused come after all others, so that they hold none of them up.
+        let (refused, others): (Vec<_>, Vec<_>) =
+            candidates.iter().partition(|pod| is_waiting(pod, attempts));
+        for pod in others.into_iter().chain(refused) {
             if allowance == 0 || Instant::now() >= self.deadline {
                 break;
             }
@@ -354,7 +363,7 @@ impl Pass<'_> {
                     );
                     self.fail(JobEnd::Done, &message)
                 }
-                None => self.end(JobEnd::Done, "nothing is left to evict"),
+                None => self.end_well(pods),
             };
         }
         if self.record.worked_on(job, self.desk.now) >= self.timeout() {
@@ -375,6 +384,28 @@ impl Pass<'_> {
             );
         }
         Ok(())
+    }
+
+    /// Every pod that may go is gone. One that a drain was not allowed to take keeps the node from being empty.
+    fn end_well(&mut self, pods: &[Pod]) -> anyhow::Result<()> {
+        let rules = rules(self.node, self.task);
+        let mut left = pods.iter().filter_map(|pod| match evictable(pod, &rules) {
+            Err(SkipReason::Unmanaged) => Some((pod, "no controller brings it back (force)")),
+            Err(SkipReason::EmptyDir) => {
+                Some((pod, "its emptyDir data would be lost (deleteEmptyDirData)"))
+            }
+            Ok(_) | Err(_) => None,
+        });
+        let Some((first, why)) = left.next() else {
+            return self.end(JobEnd::Done, "nothing is left to evict");
+        };
+        let message = format!(
+            "{} pods were left on the node, first {}/{}: {why}",
+            1 + left.count(),
+            first.metadata.namespace.as_deref().unwrap_or_default(),
+            first.metadata.name.as_deref().unwrap_or_default(),
+        );
+        self.fail(JobEnd::Done, &message)
     }
 
     fn timeout(&self) -> Duration {
@@ -439,6 +470,11 @@ fn is_taken(result: &PodResult) -> bool {
     }
 }
 
+fn is_waiting(pod: &EvictablePod, attempts: &[PodAttempt]) -> bool {
+    let mut of_pod = attempts.iter().filter(|attempt| attempt.uid == pod.uid);
+    of_pod.any(|attempt| matches!(attempt.result, PodResult::Waiting { .. }))
+}
+
 fn is_askable(earlier: Option<&PodResult>, now: Time) -> bool {
     match earlier {
         None | Some(PodResult::Asked) => true,
@@ -474,6 +510,16 @@ fn is_ours_and_there(pod: &Pod, attempts: &[PodAttempt]) -> bool {
 
 /// The pods that may go, in the order in which they should.
 fn candidates(pods: &[Pod], node: &str, task: &Task) -> Vec<EvictablePod> {
+    let rules = rules(node, task);
+    let mut chosen: Vec<EvictablePod> = pods
+        .iter()
+        .filter_map(|pod| evictable(pod, &rules).ok())
+        .collect();
+    order(&mut chosen);
+    chosen
+}
+
+fn rules(node: &str, task: &Task) -> DrainRules {
     let (excluded_namespaces, mode) = match task {
         Task::Evict(evict) => (evict.exclude_namespaces.clone(), DrainMode::Evict),
         Task::Drain(drain) => (
@@ -484,17 +530,11 @@ fn candidates(pods: &[Pod], node: &str, task: &Task) -> Vec<EvictablePod> {
             },
         ),
     };
-    let rules = DrainRules {
+    DrainRules {
         node: node.to_owned(),
         excluded_namespaces,
         mode,
-    };
-    let mut chosen: Vec<EvictablePod> = pods
-        .iter()
-        .filter_map(|pod| evictable(pod, &rules).ok())
-        .collect();
-    order(&mut chosen);
-    chosen
+    }
 }
 
 #[cfg(test)]
