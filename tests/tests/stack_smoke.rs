@@ -80,8 +80,12 @@ fn what_a_hook_does_shows_in_the_cluster_the_audit_the_metrics_and_the_log() -> 
         "a new node has taints: {}",
         node["spec"]
     );
-    let writes = stack.writes_by(stack.hook_user())?;
-    ensure!(!writes.is_empty(), "no write in the audit log");
+    // A request is in the audit log when it has been answered, a moment after what it changed can be seen.
+    let writes = wait_until(LIMIT, "write in the audit log", || {
+        let writes = stack.writes_by(stack.hook_user())?;
+        ensure!(!writes.is_empty(), "none");
+        Ok(writes)
+    })?;
     ensure!(
         writes
             .iter()

@@ -144,36 +144,47 @@ pub(crate) fn safety(counted: OutOfService) -> MetricGroup {
         .with("nodeguardian_nodes_out_of_service_limit", &[], limit)
 }
 
-/// Unknown readings by metric and reason.
-pub(crate) fn readings(wanted: &[Wanted], fetched: &Fetched) -> MetricGroup {
-    let mut group = MetricGroup::new("controller-readings");
-    let mut counts: BTreeMap<(&str, Unknown), usize> = BTreeMap::new();
-    let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+/// Known and unknown readings, a group for each metric: rules with other intervals ask for others at other times.
+pub(crate) fn readings(wanted: &[Wanted], fetched: &Fetched) -> Vec<MetricGroup> {
+    let mut counts: BTreeMap<&str, Count> = BTreeMap::new();
     for (wanted, column) in wanted.iter().zip(&fetched.columns) {
+        let count = counts.entry(&wanted.metric).or_default();
         for node in 0..column.len() {
             match column.get(node) {
-                Reading::Value { .. } => *known.entry(&wanted.metric).or_default() += 1,
-                Reading::Unknown(reason) => {
-                    *counts.entry((&wanted.metric, reason)).or_default() += 1;
-                }
+                Reading::Value { .. } => count.known += 1,
+                Reading::Unknown(reason) => *count.unknown.entry(reason).or_default() += 1,
             }
         }
     }
-    for (metric, count) in known {
-        group.set(
-            "nodeguardian_known_readings",
-            &[("metric", metric)],
-            float(count),
-        );
-    }
-    for ((metric, reason), count) in counts {
-        group.set(
-            "nodeguardian_unknown_readings",
-            &[("metric", metric), ("reason", reason.word())],
-            float(count),
-        );
-    }
-    group
+    let groups = counts.into_iter().map(|(metric, count)| {
+        let mut group = MetricGroup::new(readings_of(metric));
+        let known = "nodeguardian_known_readings";
+        group.set(known, &[("metric", metric)], float(count.known));
+        for (reason, count) in count.unknown {
+            let labels = [("metric", metric), ("reason", reason.word())];
+            group.set("nodeguardian_unknown_readings", &labels, float(count));
+        }
+        group
+    });
+    groups.collect()
+}
+
+/// Takes away what [`readings`] has told of metrics that no rule asks for any more.
+pub(crate) fn no_readings(metrics: &[String]) -> impl Iterator<Item = MetricGroup> {
+    metrics
+        .iter()
+        .map(|metric| MetricGroup::expire(readings_of(metric)))
+}
+
+/// Readings of one metric.
+#[derive(Default)]
+struct Count {
+    known: usize,
+    unknown: BTreeMap<Unknown, usize>,
+}
+
+fn readings_of(metric: &str) -> String {
+    format!("controller-readings-{metric}")
 }
 
 /// Totals that go on over runs.

@@ -24,6 +24,7 @@ mod rule_item;
 pub mod settings;
 mod statuses;
 mod tick;
+mod told_metrics;
 mod turns;
 
 use ng_engine::time::Time;

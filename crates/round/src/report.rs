@@ -1,7 +1,7 @@
 //! Logs and Events: what happened, for people.
 
 use ng_config::{Config, Issue, Loaded, State};
-use ng_engine::plan::{Decision, Happening, Input, Seen};
+use ng_engine::plan::{Decision, Evaluated, Happening, Input, Seen};
 use ng_engine::spec::{API_VERSION, RULE_KIND};
 use ng_engine::time::Time;
 use ng_hook::log::{Format, Level, Value as Field};
@@ -47,6 +47,27 @@ pub fn configuration(log: &Logger, loaded: &Loaded) {
             );
         }
     }
+}
+
+/// Says that too little is known of some nodes to decide, whenever their number has changed.
+pub(crate) fn unknown(log: &Logger, evaluated: &Evaluated, before: usize) {
+    if evaluated.unknown == before {
+        return;
+    }
+    let rule = ("rule", Field::Text(&evaluated.rule));
+    let Some((node, test, reason)) = &evaluated.unknown_example else {
+        return log.info("everything is known again", &[rule]);
+    };
+    log.warn(
+        "too little is known to decide",
+        &[
+            rule,
+            ("nodes", evaluated.unknown.into()),
+            ("first", Field::Text(node)),
+            ("test", Field::Text(test)),
+            ("reason", reason.word().into()),
+        ],
+    );
 }
 
 /// The note with the errors that the last Event of a round told.

@@ -20,7 +20,7 @@ use crate::due::{Agenda, DueRule, Duty, Scope, note_seen, remembered};
 use crate::render::Values;
 use crate::rule_item::RuleItem;
 use crate::tick::{Desk, Outcome, restore};
-use crate::{account, evictions, gauges, patches, report, settings, statuses, turns};
+use crate::{account, evictions, gauges, patches, report, settings, statuses, told_metrics, turns};
 
 /// The run after everything was gathered.
 pub(crate) struct Round<'a> {
@@ -34,6 +34,10 @@ pub(crate) struct Round<'a> {
     pub(crate) report: Report,
     /// UIDs of deleted rules, whose history ends in this round.
     pub(crate) gone_uids: BTreeMap<String, String>,
+    /// Metrics of which readings were told before, and which no rule asks for any more.
+    pub(crate) unused_metrics: Vec<String>,
+    /// Whether the items are all rules there are.
+    pub(crate) complete: bool,
 }
 
 impl Round<'_> {
@@ -70,6 +74,11 @@ impl Round<'_> {
             return Ok((Plan::default(), history));
         }
         turns::taken(&mut transaction, scope)?;
+        if scope == Scope::Everything {
+            self.unused_metrics = told_metrics::note(&mut transaction, &self.wanted, |metric| {
+                !self.complete || self.items.values().any(|item| item.asks_for(metric))
+            })?;
+        }
         self.leave_out_evaluated(&history);
         let plan = self.decide(&mut history);
         let operations = statuses::writes(&self.duty, &plan, &mut history, self.desk);
@@ -333,6 +342,14 @@ impl Round<'_> {
         history: &History,
         started: Instant,
     ) -> anyhow::Result<Outcome> {
+        for evaluated in &plan.evaluated {
+            let before = self.agenda.glances.get(&evaluated.rule);
+            report::unknown(
+                self.desk.log,
+                evaluated,
+                before.map_or(0, |before| before.unknown),
+            );
+        }
         for decision in &plan.decisions {
             report::decision(self.desk.log, decision);
         }
@@ -399,11 +416,10 @@ impl Round<'_> {
             started.elapsed().as_secs_f64(),
         ));
         self.report.metrics = metrics;
-        if !self.wanted.is_empty() {
-            self.report
-                .metrics
-                .push(gauges::readings(&self.wanted, &self.fetched));
-        }
+        let readings = gauges::readings(&self.wanted, &self.fetched);
+        self.report.metrics.extend(readings);
+        let unused = gauges::no_readings(&self.unused_metrics);
+        self.report.metrics.extend(unused);
         Ok(())
     }
 

@@ -64,6 +64,27 @@ impl<'a> RuleItem<'a> {
             .and_then(|spec| std::str::from_utf8(spec.bytes()).ok())
             .unwrap_or_default()
     }
+
+    /// Whether it is evaluated and may ask for the metric: its text has the name somewhere.
+    pub(crate) fn asks_for(&self, metric: &str) -> bool {
+        let text = self.spec_text();
+        !self.deleting && text.contains(metric) && is_enabled(text)
+    }
+}
+
+fn is_enabled(spec: &str) -> bool {
+    #[derive(serde::Deserialize, Default)]
+    #[serde(default)]
+    struct Spec {
+        metadata: Metadata,
+    }
+    #[derive(serde::Deserialize, Default)]
+    #[serde(default)]
+    struct Metadata {
+        enabled: Option<bool>,
+    }
+    let spec: Spec = serde_json::from_str(spec).unwrap_or_default();
+    spec.metadata.enabled.unwrap_or(true)
 }
 
 /// The part of `metadata` that is of interest.

@@ -144,6 +144,8 @@ fn gather<'a>(
         fetched,
         report: Report::default(),
         gone_uids: BTreeMap::new(),
+        unused_metrics: Vec::new(),
+        complete: extent.is_some(),
     };
     Ok(Some((round, peeked)))
 }
