@@ -416,11 +416,31 @@ fn a_problem_names_path_value_and_expectation() {
 }
 
 #[test]
+fn an_action_without_a_block_takes_what_is_configured() {
+    for (short, long) in [
+        (
+            "actions: [{type: taint}]",
+            "actions: [{type: taint, taint: {}}]",
+        ),
+        (
+            "actions: [{type: evict}]",
+            "actions: [{type: evict, evict: {}}]",
+        ),
+        (
+            "recoveryActions: [{type: removeTaint}, {type: untaint}]",
+            "recoveryActions: [{type: removeTaint, taint: {}}, {type: untaint, untaint: {key: ''}}]",
+        ),
+    ] {
+        assert_eq!(rule(&with(short)), rule(&with(long)), "{short}");
+    }
+}
+
+#[test]
 fn every_problem_is_reported_at_once() {
     let found = problems(
         "conditions: [{metric: cpu, operator: above, value: high, duration: soon}, {}]
 conditionLogic: XOR
-actions: [{type: taint}, {type: explode}]
+actions: [{type: taint, drain: {}}, {type: explode}]
 monitoring: {checkInterval: 10ms}
 metadata: {severity: fatal}
 safety: {maxNodes: 0}",

@@ -1,5 +1,6 @@
 //! Actions on trigger.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -51,8 +52,8 @@ fn one(
     ];
     let found = || blocks(spec);
     match spec.kind.as_str() {
-        "taint" => block(path, "taint", spec.taint.as_ref(), found, problems)
-            .map(|block| taint(path, block, defaults, problems)),
+        "taint" => block_or_default(path, "taint", spec.taint.as_ref(), found, problems)
+            .map(|block| taint(path, &block, defaults, problems)),
         "label" => block(path, "label", spec.label.as_ref(), found, problems)
             .and_then(|block| entries(&format!("{path}.label.labels"), &block.labels, problems))
             .map(Action::Label),
@@ -69,8 +70,8 @@ fn one(
         })
         .map(Action::Annotation),
         "cordon" => Some(Action::Cordon),
-        "evict" => block(path, "evict", spec.evict.as_ref(), found, problems)
-            .and_then(|block| evict(path, block, defaults, problems)),
+        "evict" => block_or_default(path, "evict", spec.evict.as_ref(), found, problems)
+            .and_then(|block| evict(path, &block, defaults, problems)),
         "drain" => {
             let block = spec.drain.clone().unwrap_or_default();
             Some(drain(path, &block, defaults, problems))
@@ -119,6 +120,21 @@ pub(super) fn block<'a, T>(
         );
     }
     block
+}
+
+/// As [`block`], for a block of whose every field there is a configured default: without any block these are meant, and
+/// with that of another type it is not clear what is.
+pub(super) fn block_or_default<'a, T: Clone + Default>(
+    path: &str,
+    name: &str,
+    found_block: Option<&'a T>,
+    found: impl Fn() -> Vec<&'static str>,
+    problems: &mut Problems,
+) -> Option<Cow<'a, T>> {
+    if found_block.is_none() && found().is_empty() {
+        return Some(Cow::Owned(T::default()));
+    }
+    block(path, name, found_block, found, problems).map(Cow::Borrowed)
 }
 
 /// A key of a taint that a rule may set or remove.

@@ -3,7 +3,7 @@
 use crate::rule::RecoveryAction;
 use crate::spec::RecoveryActionSpec;
 
-use super::action::{MAX_ENTRIES, alert, block, taint_key};
+use super::action::{MAX_ENTRIES, alert, block_or_default, taint_key};
 use super::names::is_key;
 use super::problem::Problems;
 use super::selector::KEY;
@@ -45,7 +45,7 @@ fn one(
                 (None, old @ Some(_)) => ("untaint", old.as_ref()),
                 (new, _) => ("taint", new.as_ref()),
             };
-            let key = block(path, name, key, || blocks(spec), problems)?;
+            let key = block_or_default(path, name, key, || blocks(spec), problems)?;
             let key = taint_key(&format!("{path}.{name}.key"), &key.key, defaults, problems);
             Some(RecoveryAction::RemoveTaint(key))
         }
