@@ -334,6 +334,34 @@ impl OutputError {
     }
 }
 
+/// Whether the file can be written, as far as that can be told without making it: what a run decides and cannot hand
+/// over would be lost.
+fn check_output(what: &'static str, path: Option<&Path>) -> Result<(), OutputError> {
+    let Some(path) = path else {
+        return Ok(());
+    };
+    match OpenOptions::new().append(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && has_folder(path) => Ok(()),
+        opened => opened
+            .map(drop)
+            .map_err(|error| OutputError::new(what, Some(path), error)),
+    }
+}
+
+fn has_folder(path: &Path) -> bool {
+    path.parent()
+        .is_some_and(|folder| folder.as_os_str().is_empty() || folder.is_dir())
+}
+
+/// Whether both outputs of a run can be written.
+pub(crate) fn check_outputs(
+    patches: Option<&Path>,
+    metrics: Option<&Path>,
+) -> Result<(), OutputError> {
+    check_output("object patches", patches)?;
+    check_output("metrics", metrics)
+}
+
 /// Appends the text with one write, so that no reader sees half of it.
 pub(crate) fn write_output(
     what: &'static str,

@@ -178,6 +178,7 @@ fn run_once(hook: &Hook, env: Env) -> ExitCode {
 
 fn attempt(hook: &Hook, env: Env) -> anyhow::Result<()> {
     let run = Run::from_env(env)?;
+    patch::check_outputs(run.env.patch_path(), run.env.metrics_path())?;
     let report = (hook.handle)(&run)?;
     for failure in &report.failures {
         let reason = format!("{:#}", failure.error);

@@ -127,8 +127,11 @@ impl<'reader, 'fetch, 'nodes> Sink<'reader, 'fetch, 'nodes> {
     fn push(&mut self, series: &Series<'_>) -> Result<(), String> {
         self.series += 1;
         answer::check_count(self.series, self.reader.max_samples)?;
+        let Some(value) = &series.value else {
+            return Ok(());
+        };
         match self.reader.index.owner(&series.metric) {
-            Owner::Node(node) => self.put(node, &series.value),
+            Owner::Node(node) => self.put(node, value),
             Owner::Ambiguous(nodes) => {
                 self.ambiguous.add(series.metric.shown());
                 self.claimed.extend_from_slice(nodes);
@@ -188,7 +191,9 @@ impl<'de> Results<'de> for Sink<'_, '_, '_> {
 pub(crate) struct Series<'answer> {
     #[serde(borrow, default)]
     metric: Labels<'answer>,
-    value: Point,
+    /// Missing where the series is a histogram, of which no one number can be taken.
+    #[serde(default)]
+    value: Option<Point>,
 }
 
 /// `[1700000000.123, "91.25"]`, the time in milliseconds.

@@ -38,6 +38,8 @@ pub(crate) struct Gatherer<'a, 'd> {
     size: usize,
     items: BTreeMap<String, RuleItem<'a>>,
     complete: bool,
+    /// The objects of a Synchronization, which count where no snapshot follows.
+    first_objects: Option<Raw<'a>>,
     /// Where reading ended, if it was not at the end.
     stopped: Option<usize>,
     nodes_seen: bool,
@@ -58,6 +60,7 @@ impl<'a, 'd> Gatherer<'a, 'd> {
             size,
             items: BTreeMap::new(),
             complete: false,
+            first_objects: None,
             stopped: None,
             nodes_seen: false,
             unread_nodes: None,
@@ -68,6 +71,12 @@ impl<'a, 'd> Gatherer<'a, 'd> {
 
     /// Everything that was read.
     pub(crate) fn finish(mut self) -> Result<Gathered<'a>, Error> {
+        if let (Some(objects), false) = (self.first_objects.take(), self.complete) {
+            // Events are newer.
+            let events = std::mem::take(&mut self.items);
+            self.read_rules(&mut objects.reader())?;
+            self.items.extend(events);
+        }
         let duty = match self.duty.take() {
             Some(duty) => duty,
             None => self.agenda.duty(&self.items, self.complete),
@@ -160,9 +169,7 @@ impl<'a> Sink<'a> for Gatherer<'a, '_> {
             return Ok(Flow::Continue);
         }
         match (&context.head.kind, context.objects, context.object) {
-            (Kind::Synchronization, Some(objects), _) if !self.complete => {
-                self.read_rules(&mut objects.reader())?;
-            }
+            (Kind::Synchronization, Some(objects), _) => self.first_objects = Some(objects),
             (Kind::Event { watch_event }, _, Some(object)) => {
                 self.read_event(object, *watch_event)?;
             }

@@ -11,7 +11,9 @@ use ng_hook::Env;
 use ng_kube::eviction::EvictionOutcome;
 use ng_kube::k8s_openapi::api::core::v1::Taint;
 use ng_kube::objects::{Node, Pod};
-use ng_kube::{Client, Credentials, Options, PodRef, SERVICE_ACCOUNT_DIR, request};
+use ng_kube::{
+    Client, Credentials, CredentialsError, Options, PodRef, SERVICE_ACCOUNT_DIR, request,
+};
 use serde_json::{Value, json};
 
 use ng_metrics::{ApiServer, Fetched, Settings, Wanted, When};
@@ -132,7 +134,14 @@ impl ApiServer for Through<'_> {
 /// The API server that the environment names; connected to when it is first needed.
 pub struct ApiCluster<'a> {
     env: &'a Env,
-    client: OnceCell<Result<Option<Client>, String>>,
+    client: OnceCell<Result<Client, Unconnected>>,
+}
+
+/// Why there is no client.
+struct Unconnected {
+    /// Whether there are credentials, which cannot be used.
+    configured: bool,
+    reason: String,
 }
 
 impl<'a> ApiCluster<'a> {
@@ -144,24 +153,31 @@ impl<'a> ApiCluster<'a> {
         }
     }
 
-    fn connect(&self) -> Result<Option<Client>, String> {
+    fn connect(&self) -> Result<Client, Unconnected> {
         let variable = |name: &str| self.env.get(name).map(str::to_owned);
-        let credentials =
-            Credentials::discover(&variable, Path::new(SERVICE_ACCOUNT_DIR)).map_err(chain)?;
-        credentials
-            .map(|found| Client::connect(&found, Options::default()).map_err(chain))
-            .transpose()
+        let unusable = |reason| Unconnected {
+            configured: true,
+            reason,
+        };
+        match Credentials::discover(&variable, Path::new(SERVICE_ACCOUNT_DIR)) {
+            Ok(Some(found)) => Client::connect(&found, Options::default())
+                .map_err(|error| unusable(chain(error))),
+            Ok(None) => Err(Unconnected {
+                configured: false,
+                reason: "no Kubernetes credentials: set KUBECONFIG or run in a pod with a service account"
+                    .to_owned(),
+            }),
+            Err(error) => Err(Unconnected {
+                // None of the files that the environment names is there: kubectl takes that for no configuration, too.
+                configured: !matches!(error, CredentialsError::NoKubeconfig(_)),
+                reason: chain(error),
+            }),
+        }
     }
 
     fn client(&self) -> Result<&Client, String> {
-        match self.client.get_or_init(|| self.connect()) {
-            Ok(Some(client)) => Ok(client),
-            Ok(None) => Err(
-                "no Kubernetes credentials: set KUBECONFIG or run in a pod with a service account"
-                    .into(),
-            ),
-            Err(error) => Err(error.clone()),
-        }
+        let client = self.client.get_or_init(|| self.connect());
+        client.as_ref().map_err(|none| none.reason.clone())
     }
 }
 
@@ -172,7 +188,10 @@ fn chain(error: impl Into<anyhow::Error>) -> String {
 
 impl Cluster for ApiCluster<'_> {
     fn is_configured(&self) -> bool {
-        !matches!(self.client.get_or_init(|| self.connect()), Ok(None))
+        match self.client.get_or_init(|| self.connect()) {
+            Ok(_) => true,
+            Err(none) => none.configured,
+        }
     }
 
     fn node(&self, name: &str, deadline: Instant) -> Result<Option<LiveNode>, String> {

@@ -364,3 +364,133 @@ fn without_a_patch_file_patches_go_to_stdout_and_logs_to_stderr() {
     }
     assert!(run.stderr.contains("rule triggered"), "{}", run.stderr);
 }
+
+#[test]
+fn a_run_whose_outputs_cannot_be_written_decides_nothing() {
+    let desk = Desk::new().answering(Answer::all(95.0));
+    desk.put(
+        "context.json",
+        &context(&[rule("hot")], &[node("node-1")]).to_string(),
+    );
+    let folder = desk.path("state").display().to_string();
+    let elsewhere = desk.path("no/such/folder/file").display().to_string();
+    for variable in ["KUBERNETES_PATCH_PATH", "METRICS_PATH"] {
+        for path in [&folder, &elsewhere] {
+            let now = ("NODEGUARDIAN_NOW", "2026-01-02T00:00:00Z");
+            let run = desk.run_with(&[], &[(variable, path), now]);
+            assert_eq!(run.status, Some(1), "{variable} {path}: {run:?}");
+            assert!(run.stderr.contains(path.as_str()), "{}", run.stderr);
+        }
+    }
+    let run = desk.tick("2026-01-02T00:00:00Z");
+    assert!(run.node_patch("node-1").is_some(), "{run:?}");
+    let events: Vec<&Value> = run.events().map(|event| &event["reason"]).collect();
+    assert_eq!(events, ["RuleTriggered", "RuleTriggered"], "{run:?}");
+}
+
+#[test]
+fn a_deleted_rule_is_released_where_the_named_kubeconfig_does_not_exist() {
+    let desk = Desk::new().answering(Answer::all(95.0));
+    let missing = desk.path("kubeconfig").display().to_string();
+    let tick = |rules: &[Value], now: &str| {
+        desk.put(
+            "context.json",
+            &context(rules, &[node("node-1")]).to_string(),
+        );
+        desk.run_with(&[], &[("NODEGUARDIAN_NOW", now), ("KUBECONFIG", &missing)])
+    };
+    let run = tick(&[rule("hot")], "2026-01-02T00:00:00Z");
+    assert!(run.node_patch("node-1").is_some(), "{run:?}");
+    let run = tick(&[], "2026-01-02T00:00:30Z");
+    assert!(run.node_patch("node-1").is_some(), "{run:?}");
+    assert!(!run.stdout.contains("rule is missing"), "{run:?}");
+}
+
+#[test]
+fn a_snapshot_counts_more_than_the_objects_of_a_synchronization_before_it() {
+    let desk = Desk::new().answering(Answer::all(95.0));
+    let group = context(&[rule("hot")], &[node("node-1")])[0].clone();
+    let begun = |objects: &[Value]| {
+        let objects: Vec<Value> = objects
+            .iter()
+            .map(|object| json!({"object": object}))
+            .collect();
+        json!({"binding": "monitor-nodeguardian-rules", "type": "Synchronization", "objects": objects})
+    };
+    let first = json!([begun(&[]), group]);
+    desk.put("context.json", &first.to_string());
+    let run = desk.tick("2026-01-02T00:00:00Z");
+    assert!(run.node_patch("node-1").is_some(), "{run:?}");
+    // Without a snapshot of rules they are all there are.
+    let mut nodes_only = group.clone();
+    nodes_only["snapshots"] = json!({"nodes": group["snapshots"]["nodes"]});
+    let alone = json!([begun(&[rule("hot"), rule("other")]), nodes_only]);
+    desk.put("context.json", &alone.to_string());
+    let run = desk.tick("2026-01-02T00:01:00Z");
+    assert!(run.rule_status("other").is_some(), "{run:?}");
+}
+
+/// Names of the groups of readings that a run has written.
+fn readings(metrics: &[Value]) -> Vec<String> {
+    let mut groups: Vec<String> = metrics
+        .iter()
+        .filter_map(|metric| metric["group"].as_str())
+        .filter(|group| group.starts_with("controller-readings"))
+        .map(str::to_owned)
+        .collect();
+    groups.dedup();
+    groups
+}
+
+#[test]
+fn what_is_unknown_is_in_the_log_once_and_in_the_metrics_until_nobody_asks() {
+    let desk = Desk::new().answering(Answer::all(10.0));
+    let often = with(
+        rule("often"),
+        "/spec",
+        json!({
+            "conditions": [{"metric": "memoryUtilizationPercent", "operator": ">", "value": 90, "duration": "0s"}],
+            "actions": [{"type": "cordon"}], "monitoring": {"checkInterval": "10s"},
+        }),
+    );
+    let seldom = with(
+        rule("seldom"),
+        "/spec",
+        json!({
+            "conditions": [{"metric": "cpuLoadRatio", "operator": ">", "value": 90, "duration": "0s"}],
+            "actions": [{"type": "cordon"}], "monitoring": {"checkInterval": "5m"},
+        }),
+    );
+    let tick = |rules: &[&Value], now: &str| {
+        let rules: Vec<Value> = rules.iter().copied().cloned().collect();
+        // Of the second node nothing is known.
+        let nodes = [node("node-1"), node("node-2")];
+        desk.put("context.json", &context(&rules, &nodes).to_string());
+        desk.tick(now)
+    };
+    let told = |run: &support::Outcome| run.stdout.matches("too little is known to decide").count();
+    let (load, memory) = (
+        "controller-readings-cpuLoadRatio",
+        "controller-readings-memoryUtilizationPercent",
+    );
+    let run = tick(&[&often, &seldom], "2026-01-02T00:00:00Z");
+    assert_eq!(told(&run), 2, "{run:?}");
+    assert!(
+        run.stdout.contains("node-2") && run.stdout.contains("NoSample"),
+        "{run:?}"
+    );
+    assert_eq!(readings(&run.metrics), [load, memory]);
+    // The group of the metric that is not due is left as it is.
+    let run = tick(&[&often, &seldom], "2026-01-02T00:00:10Z");
+    assert_eq!(told(&run), 0, "{run:?}");
+    assert_eq!(readings(&run.metrics), [memory]);
+    let run = tick(&[&often], "2026-01-02T00:00:20Z");
+    let expired = run
+        .metrics
+        .iter()
+        .filter(|metric| metric["group"] == load)
+        .map(|metric| &metric["action"]);
+    assert_eq!(expired.collect::<Vec<_>>(), ["expire"], "{run:?}");
+    let run = tick(&[&often], "2026-01-02T00:00:30Z");
+    assert_eq!(readings(&run.metrics), [memory]);
+}

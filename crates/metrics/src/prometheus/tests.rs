@@ -45,6 +45,15 @@ fn series(instance: &str, value: &str) -> String {
 }
 
 #[test]
+fn a_histogram_is_no_sample_and_hides_no_other() {
+    let histogram = r#"{"metric":{"instance":"node-1"},"histogram":[1700000000.123,{"count":"60","sum":"33.7","buckets":[[0,"1","2","4"]]}]}"#;
+    let body = vector(&[series("node-0", "91.25"), histogram.to_owned()].join(","));
+    let answer = read(&body).unwrap();
+    assert!(matches!(answer.column.get(0), Reading::Value { .. }));
+    assert_eq!(answer.column.get(1), Reading::Unknown(Unknown::NoSample));
+}
+
+#[test]
 fn values_find_their_nodes() {
     let body = vector(&[series("node-0", "91.25"), series("10.0.0.1:9100", "1e-7")].join(","));
     let answer = read(&body).unwrap();

@@ -95,9 +95,11 @@ impl Desk {
 
     /// Starts a Prometheus on loopback; its threads end with the test.
     pub(crate) fn answering(mut self, answer: Answer) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        self.prometheus = format!("http://{}", listener.local_addr().expect("an address"));
-        if !matches!(answer, Answer::Refused) {
+        if matches!(answer, Answer::Refused) {
+            "http://127.0.0.1:1".clone_into(&mut self.prometheus);
+        } else {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            self.prometheus = format!("http://{}", listener.local_addr().expect("an address"));
             std::thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
                     let answer = answer.clone();
