@@ -126,6 +126,30 @@ fn events_are_told_at_once_and_need_no_source() {
 }
 
 #[test]
+fn a_node_that_is_not_ready_again_within_the_cooldown_is_told_when_that_is_over() {
+    let desk = Desk::new();
+    desk.put_context(&tick(&[node("a", &ready())]));
+    desk.run("2026-05-01T10:00:00Z");
+    let silent = json!({"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"});
+    for (time, condition) in [
+        ("2026-05-01T10:00:05Z", &silent),
+        ("2026-05-01T10:00:20Z", &ready()),
+        ("2026-05-01T10:00:30Z", &silent),
+    ] {
+        desk.put_context(&json!([event("Modified", &node("a", condition))]));
+        desk.run(time);
+    }
+    let mut told = vec!["trigger node_a_not_ready", "recovery node_a_not_ready"];
+    assert_eq!(keys(&desk), told);
+    desk.put_context(&tick(&[node("a", &silent)]));
+    desk.run("2026-05-01T10:15:00Z");
+    assert_eq!(keys(&desk), told);
+    desk.run("2026-05-01T10:16:00Z");
+    told.push("trigger node_a_not_ready");
+    assert_eq!(keys(&desk), told);
+}
+
+#[test]
 fn the_file_of_the_former_monitor_brings_its_receivers_and_its_language() {
     let desk = Desk::new();
     desk.put(
