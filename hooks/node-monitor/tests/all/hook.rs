@@ -205,8 +205,10 @@ fn a_clock_that_goes_backwards_holds_up_no_check() {
     desk.put_context(&tick(&[node("a", &ready())]));
     desk.run("2026-05-01T10:00:00Z");
     desk.prometheus.set("cpu", &[("a", "99")]);
-    desk.run("2026-04-01T10:00:00Z");
+    let run = desk.run("2026-04-01T10:00:00Z");
     assert_eq!(keys(&desk), ["trigger node_a_cpu_high"]);
+    let reason = "\"reason\":\"the newest check, of 2026-05-01T10:00:00Z, lies far ahead; ";
+    assert!(run.stdout.contains(reason), "{}", run.stdout);
 }
 
 #[test]
