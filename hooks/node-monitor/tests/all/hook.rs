@@ -212,6 +212,32 @@ fn a_clock_that_goes_backwards_holds_up_no_check() {
 }
 
 #[test]
+fn a_damaged_state_is_set_aside_and_that_is_said_once() {
+    let desk = Desk::new();
+    desk.put(
+        "state/state.db",
+        "this is not a database, and longer than a header of one would have to be",
+    );
+    desk.put_context(&tick(&[node("a", &ready())]));
+    let said = "the state was damaged, and alerts that were not sent are lost";
+    let run = desk.run("2026-05-01T10:00:00Z");
+    assert_eq!(run.status, Some(0), "{run:?}");
+    let line = run.stdout.lines().find(|line| line.contains(said)).unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    let kept = desk.path("state/state.db.corrupt-1");
+    assert_eq!(line["level"], "error");
+    assert_eq!(line["set_aside"], kept.display().to_string());
+    assert!(
+        line["reason"].as_str().unwrap().contains("not a database"),
+        "{line}"
+    );
+    assert!(kept.exists());
+    // Nothing was saved that ends the notice, and still it is not said again.
+    let run = desk.run("2026-05-01T10:01:00Z");
+    assert!(!run.stdout.contains(said), "{}", run.stdout);
+}
+
+#[test]
 fn disabled_it_does_nothing() {
     let desk = Desk::new();
     desk.put_config(&json!({"nodeMonitor": {"enabled": false}}));
