@@ -128,7 +128,7 @@ impl<'a> Draft<'a> {
             let again = Again {
                 cooldown: self.settings.cooldown,
                 repeats: kind.repeats(),
-                waits: !kind.is_urgent(),
+                waits: kind.waits(),
             };
             let Some(told) = episode.tell(self.now, again, hidden) else {
                 continue;

@@ -102,8 +102,9 @@ impl Episode {
 
     /// What is told now, if anything; remembers that it was.
     ///
-    /// Within the cooldown only a rise above what was last told goes out, and the end of what people know of. `hidden`:
-    /// something larger explains it, so that its beginning waits until that is over.
+    /// Within the cooldown only a rise above what was last told goes out, and the end of what people know of; what
+    /// begins anew is told when the cooldown is over, if it still lasts then. `hidden`: something larger explains it, so
+    /// that its beginning waits until that is over.
     pub(crate) fn tell(&mut self, now: Time, again: Again, hidden: Hidden) -> Option<AlertKind> {
         if !self.is_open() {
             return self.told.take().map(|_| AlertKind::Recovery);
@@ -115,8 +116,8 @@ impl Episode {
             // An alert of the future: the clock was set back.
             self.level > level || at > now || now.since(at) >= again.cooldown
         });
-        let urgent = self.told.is_none() && !again.waits;
-        if !cooled && !urgent {
+        let at_once = self.told.is_none() && !again.waits;
+        if !cooled && !at_once {
             return None;
         }
         let rose = self.told.is_none_or(|told| self.level > told);
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_urgent_is_told_again_soon_after_its_end() {
+    fn what_does_not_wait_is_told_again_soon_after_its_end() {
         for (waits, expected) in [(true, None), (false, Some(AlertKind::Trigger))] {
             let again = Again { waits, ..AGAIN };
             let mut episode = Episode::begin(Level::Critical, at(0));

@@ -251,9 +251,10 @@ impl Kind {
         }
     }
 
-    /// Whether a new episode is told at once, also soon after an earlier one: after "resolved" nobody would look again.
-    pub(crate) const fn is_urgent(self) -> bool {
-        matches!(self, Self::NotReady | Self::Deleted | Self::ManyNotReady)
+    /// Whether a new episode waits for the cooldown of the one before. A common cause does not: it stands for nodes that
+    /// it hides, and if it waited, their first alerts would wait with it.
+    pub(crate) const fn waits(self) -> bool {
+        !matches!(self, Self::ManyNotReady)
     }
 
     /// Whether it is told of a node that someone else has cordoned: what is about the node's being there at all.

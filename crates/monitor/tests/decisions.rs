@@ -325,20 +325,61 @@ fn a_node_that_is_not_ready_is_told_at_once_and_hides_the_rest() {
         told(&watch.see(Occurrence::Present, "a")),
         ["-! node_a_not_ready"]
     );
-    // Down again soon after its end: at once, for everybody believes it well.
-    assert_eq!(
-        told(&watch.see(Occurrence::Present, "a!False")),
-        ["+! node_a_not_ready"]
-    );
-    assert_eq!(
-        told(&watch.see(Occurrence::Present, "a")),
-        ["-! node_a_not_ready"]
-    );
     // What it hid is still so.
     assert_eq!(
         told(&watch.check("a b", "cpu a=99 b=10")),
         ["+! node_a_cpu_high"]
     );
+}
+
+#[test]
+fn a_node_that_is_not_ready_again_waits_for_the_cooldown_and_is_told_if_it_still_is() {
+    let nothing = Vec::<String>::new();
+    for stays in [true, false] {
+        let mut watch = Watch::new();
+        watch.check("a b", "");
+        let began = watch.now;
+        let steps: [(u64, &str, &[&str]); 3] = [
+            (5, "a!Unknown", &["+! node_a_not_ready"]),
+            (20, "a", &["-! node_a_not_ready"]),
+            (30, "a!False", &[]),
+        ];
+        for (seconds, node, expected) in steps {
+            watch.now = began.plus(Duration::from_secs(seconds));
+            assert_eq!(told(&watch.see(Occurrence::Present, node)), expected);
+        }
+        for minutes in 1..=15 {
+            watch.now = began.plus(MINUTE * minutes);
+            assert_eq!(told(&watch.check("a!False b", "")), nothing, "{minutes}");
+        }
+        watch.now = began.plus(MINUTE * 15 + Duration::from_secs(5));
+        let (nodes, expected) = if stays {
+            ("a!False b", vec!["+! node_a_not_ready".to_owned()])
+        } else {
+            ("a b", nothing.clone())
+        };
+        assert_eq!(told(&watch.check(nodes, "")), expected);
+    }
+}
+
+#[test]
+fn a_node_that_is_deleted_again_waits_for_the_cooldown() {
+    let mut watch = Watch::new();
+    watch.check("a b", "");
+    assert_eq!(
+        told(&watch.see(Occurrence::Deleted, "a")),
+        ["+! node_a_deleted"]
+    );
+    watch.pass(1);
+    assert_eq!(
+        told(&watch.see(Occurrence::Present, "a^2")),
+        ["-! node_a_deleted"]
+    );
+    let again = watch.see(Occurrence::Deleted, "a^2");
+    assert_eq!(told(&again), Vec::<String>::new());
+    watch.pass(13);
+    assert_eq!(told(&watch.check("b", "")), Vec::<String>::new());
+    assert_eq!(told(&watch.check("b", "")), ["+! node_a_deleted"]);
 }
 
 #[test]

@@ -1,16 +1,19 @@
 //! Logs and Events: what happened, for people.
 
+use std::path::Path;
+
 use ng_config::{Config, Issue, Loaded, State};
 use ng_engine::plan::{Decision, Evaluated, Happening, Input, Seen};
 use ng_engine::spec::{API_VERSION, RULE_KIND};
 use ng_engine::time::Time;
 use ng_hook::log::{Format, Level, Value as Field};
 use ng_hook::{Logger, PatchOperation, Target};
-use ng_state::Store;
+use ng_state::{Opened, StateError, Store};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::evictions::JobNote;
+use crate::settings;
 use crate::tick::Desk;
 
 /// Events written by one run at most. What goes beyond is in log and status; 2,000 Events at once load etcd.
@@ -70,6 +73,23 @@ pub(crate) fn unknown(log: &Logger, evaluated: &Evaluated, before: usize) {
     );
 }
 
+/// Opens the state. If that sets a damaged one aside, it says so: no later run knows that alerts were lost with it.
+pub fn open_state(directory: &Path, now: Time, log: &Logger) -> Result<Opened, StateError> {
+    let opened = Store::open(directory, now)?;
+    if let Some(aside) = opened.store.set_aside() {
+        let path = settings::shown(&aside.path);
+        let fields = [
+            ("set_aside", Field::Text(&path)),
+            ("reason", Field::Text(&aside.reason)),
+        ];
+        log.error(
+            "the state was damaged, and alerts that were not sent are lost",
+            &fields,
+        );
+    }
+    Ok(opened)
+}
+
 /// The note with the errors that the last Event of a round told.
 const TOLD: &str = "controller/config-invalid";
 
@@ -113,7 +133,7 @@ pub(crate) fn configuration_event(
         return Ok(None);
     };
     let text = in_one_line(errors);
-    let mut store = Store::open(desk.state_dir, desk.now)?.store;
+    let mut store = open_state(desk.state_dir, desk.now, desk.log)?.store;
     for key in [TOLD, TOLD_WHEN_APPLIED] {
         if is_told(store.note(key)?.as_deref(), &text, desk.now) {
             return Ok(None);

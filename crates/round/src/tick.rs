@@ -27,9 +27,9 @@ use crate::ports::{Cluster, Source, Times};
 use crate::quiet::{self, Basis};
 use crate::round::Round;
 use crate::rule_item::RuleItem;
-use crate::settings;
 use crate::statuses::published;
 use crate::turns;
+use crate::{report, settings};
 
 /// What a run works with.
 pub struct Desk<'a> {
@@ -151,7 +151,7 @@ fn gather<'a>(
 }
 
 fn open(desk: &Desk<'_>) -> anyhow::Result<Opened> {
-    Store::open(desk.state_dir, desk.now).with_context(|| {
+    report::open_state(desk.state_dir, desk.now, desk.log).with_context(|| {
         format!(
             "cannot use the state directory {}",
             desk.state_dir.display()

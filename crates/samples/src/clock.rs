@@ -6,6 +6,8 @@
 //! then what was said of the future is dropped. Likewise retention looks at the third newest check, so that a jump
 //! ahead that is taken back at once costs nothing.
 
+use std::fmt;
+
 use ng_engine::time::Time;
 
 use crate::schema::LAST_SECOND;
@@ -35,6 +37,22 @@ pub enum Ignored {
     },
     /// No check was ever made at such a time.
     Impossible,
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known => out.write_str("there is a check of the same second"),
+            Self::Behind { newest } => write!(out, "the newest check, of {newest}, is later"),
+            Self::Doubted { newest, checks } => write!(
+                out,
+                "the newest check, of {newest}, lies far ahead; it is dropped once {AGREEING} checks in a row say so, \
+                 and {checks} {}",
+                if *checks == 1 { "has" } else { "have" }
+            ),
+            Self::Impossible => out.write_str("no check was ever made at such a time"),
+        }
+    }
 }
 
 /// Checks in a row that say that the newest time lies in the future.
@@ -120,6 +138,27 @@ mod tests {
         ];
         for (at, newest, expected) in cases {
             assert_eq!(judge(at, newest, None), expected, "{at} after {newest:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_ignored_is_said_in_words() {
+        let newest = time(NOW);
+        let cases = [
+            (Ignored::Known, "there is a check of the same second"),
+            (
+                Ignored::Behind { newest },
+                "the newest check, of 2023-11-14T22:13:20Z, is later",
+            ),
+            (
+                Ignored::Doubted { newest, checks: 1 },
+                "the newest check, of 2023-11-14T22:13:20Z, lies far ahead; it is dropped once 3 checks in a row say so, \
+                 and 1 has",
+            ),
+            (Ignored::Impossible, "no check was ever made at such a time"),
+        ];
+        for (ignored, words) in cases {
+            assert_eq!(ignored.to_string(), words);
         }
     }
 

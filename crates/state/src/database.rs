@@ -65,6 +65,27 @@ pub enum Notice {
     },
 }
 
+/// A damaged file, and where it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// Where it is now.
+    pub path: PathBuf,
+    /// What was wrong with it.
+    pub reason: String,
+}
+
+impl SetAside {
+    fn of(notice: &Notice) -> Option<Self> {
+        match notice {
+            Notice::SetAside { path, reason, .. } => Some(Self {
+                path: path.clone(),
+                reason: reason.clone(),
+            }),
+            Notice::Created { .. } => None,
+        }
+    }
+}
+
 /// Whether there is a history. Once saved it stays, for as long as the state is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Past {
@@ -89,6 +110,7 @@ pub struct Database {
     _lock: Option<File>,
     place: Place,
     ready_to_write: bool,
+    set_aside: Option<SetAside>,
 }
 
 impl Database {
@@ -107,12 +129,17 @@ impl Database {
         }
         // Shared locks end before the other one is asked for, or two processes would wait for each other.
         let lock = place.lock(Hold::Alone)?;
-        renew(&place, now)?;
+        let set_aside = renew(&place, now)?;
         drop(lock);
         let lock = place.lock(Hold::Shared)?;
-        open_sound(&place, lock)?.ok_or_else(|| {
+        let (database, notice) = open_sound(&place, lock)?.ok_or_else(|| {
             StateError::database("open the database", &place)(rusqlite::Error::InvalidQuery)
-        })
+        })?;
+        let database = Self {
+            set_aside,
+            ..database
+        };
+        Ok((database, notice))
     }
 
     /// Opens the database for reading alone, also where nothing may be written, such as a copy of the directory.
@@ -130,12 +157,19 @@ impl Database {
             _lock: lock,
             place,
             ready_to_write: false,
+            set_aside: None,
         }))
     }
 
     /// The database file.
     pub fn path(&self) -> PathBuf {
         self.place.database()
+    }
+
+    /// What was set aside by this opening. The notice is given to others, too, and may never be: a process that saves
+    /// ends it. So whoever set a file aside is the one to say so.
+    pub fn set_aside(&self) -> Option<&SetAside> {
+        self.set_aside.as_ref()
     }
 
     /// The connection.
@@ -197,6 +231,7 @@ fn open_sound(place: &Place, lock: File) -> Result<Option<(Database, Option<Noti
                 _lock: Some(lock),
                 place: place.clone(),
                 ready_to_write: false,
+                set_aside: None,
             };
             Ok(Some((database, notice)))
         }
@@ -329,11 +364,11 @@ pub(crate) fn notice(connection: &Connection, place: &Place) -> Result<Option<No
         .map_err(StateError::damaged(format!("note {NOTICE}"), place))
 }
 
-/// Makes a sound database where there is none. Only for who holds the lock alone.
-fn renew(place: &Place, now: Time) -> Result<(), StateError> {
+/// Makes a sound database where there is none; what was set aside for it. Only for who holds the lock alone.
+fn renew(place: &Place, now: Time) -> Result<Option<SetAside>, StateError> {
     let mut notice = Notice::Created { at: now };
     match diagnose(place)? {
-        Health::Sound => return Ok(()),
+        Health::Sound => return Ok(None),
         Health::Unfinished => {}
         Health::Damaged(reason) => {
             place.write_damage(&reason)?;
@@ -341,7 +376,8 @@ fn renew(place: &Place, now: Time) -> Result<(), StateError> {
         }
     }
     place.create_database()?;
-    create(place, &notice)
+    create(place, &notice)?;
+    Ok(SetAside::of(&notice))
 }
 
 enum Health {

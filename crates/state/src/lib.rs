@@ -35,7 +35,7 @@ mod transaction;
 
 pub use claimant::Claimant;
 pub use counter::Counter;
-pub use database::{Database, Format, Notice};
+pub use database::{Database, Format, Notice, SetAside};
 pub use error::StateError;
 pub use monitor::{Incident, Rows};
 pub use outbox::{

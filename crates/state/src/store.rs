@@ -7,7 +7,7 @@ use ng_engine::time::Time;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::counter::{self, Counter};
-use crate::database::{Database, Notice, Past};
+use crate::database::{Database, Notice, Past, SetAside};
 use crate::documents::RECORDS;
 use crate::error::StateError;
 use crate::outbox::{self, OutboxCounts, OutboxFilter, QueuedAlert};
@@ -62,6 +62,11 @@ impl Store {
 
     pub(crate) fn place(&self) -> &Place {
         self.database.place()
+    }
+
+    /// What was set aside by this opening, which nobody else says: with it went alerts that were not sent.
+    pub fn set_aside(&self) -> Option<&SetAside> {
+        self.database.set_aside()
     }
 
     /// The database file.

@@ -31,7 +31,7 @@ use ng_config::{Config, Loaded, Sources, State};
 use ng_engine::time::Time;
 use ng_hook::log::{Format, Level, Output, Value};
 use ng_hook::{Env, Hook, Logger, Report, Retry, Run};
-use ng_state::{Agenda, Notice, Store};
+use ng_state::{Agenda, Store};
 
 use bindings::{Reasons, Snapshot};
 use chance::Chance;
@@ -92,14 +92,22 @@ fn handle(run: &Run) -> anyhow::Result<Report> {
 fn open(run: &Run) -> anyhow::Result<Store> {
     let opened =
         Store::open(run.env.state_dir(), Time::from(run.now)).context("cannot open the state")?;
-    if let Some(Notice::SetAside { path, reason, .. }) = &opened.notice {
-        let path = path.display().to_string();
-        run.log.error(
+    say_what_was_set_aside(&opened.store, &run.log);
+    Ok(opened.store)
+}
+
+/// Whoever sets a damaged state aside says so: no later run knows that alerts were lost with it.
+fn say_what_was_set_aside(store: &Store, log: &Logger) {
+    if let Some(aside) = store.set_aside() {
+        let path = aside.path.display().to_string();
+        log.error(
             "the state was damaged, and alerts that were not sent are lost",
-            &[("set_aside", (&path).into()), ("reason", reason.into())],
+            &[
+                ("set_aside", (&path).into()),
+                ("reason", (&aside.reason).into()),
+            ],
         );
     }
-    Ok(opened.store)
 }
 
 /// `templates`: as the same run has seen them before.

@@ -12,7 +12,8 @@ use ng_hook::run::wall_clock;
 use ng_state::{Delivery, DeliveryState, OutboxFilter, QueuedAlert, Store};
 use serde_json::{Value, json};
 
-use crate::commands::FAILED;
+use crate::commands::{FAILED, Scene};
+use crate::say_what_was_set_aside;
 
 /// Arguments of `outbox`.
 #[derive(Debug, Args)]
@@ -97,6 +98,11 @@ fn carry_out(env: &Env, arguments: &OutboxArgs, out: &mut impl Write) -> anyhow:
     let mut store = Store::open(env.state_dir(), now)
         .context("cannot open the state")?
         .store;
+    if store.set_aside().is_some()
+        && let Ok(scene) = Scene::set(env)
+    {
+        say_what_was_set_aside(&store, &scene.log);
+    }
     match &arguments.command {
         None => list(&store, &arguments.list, arguments.output, (now, out)),
         Some(Command::List(filter)) => list(&store, filter, arguments.output, (now, out)),

@@ -10,10 +10,7 @@ use ng_hook::Env;
 use crate::commands::history::{self, HistoryArgs};
 use crate::commands::report::{self, ReportArgs};
 use crate::commands::top::{self, TopArgs};
-use crate::commands::{self, Desk};
-
-/// Wrong usage.
-const USAGE: u8 = 2;
+use crate::commands::{self, Desk, USAGE};
 
 /// Watches nodes by thresholds, without rules
 #[derive(Debug, Parser)]

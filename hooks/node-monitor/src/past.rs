@@ -116,8 +116,7 @@ pub(crate) fn record(
         }
         Ok(Recorded::Ignored(Ignored::Known)) => {}
         Ok(Recorded::Ignored(reason)) => {
-            let reason = format!("{reason:?}");
-            let fields = [("reason", Field::Text(&reason))];
+            let fields = [("reason", Field::Shown(&reason))];
             log.warn("the readings are not kept, because of their time", &fields);
         }
         Err(error) => trouble(log, &error),

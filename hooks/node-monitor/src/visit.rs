@@ -74,7 +74,7 @@ pub(crate) fn visit(run: &Run) -> anyhow::Result<Report> {
         cluster: &cluster,
     };
     let state = run.env.state_dir();
-    let opened = Store::open(state, desk.now)
+    let opened = report::open_state(state, desk.now, &run.log)
         .with_context(|| format!("cannot use the state directory {}", state.display()))?;
     let mut store = opened.store;
     let mut gathered = Gathered::new(due(&store, &desk)?);

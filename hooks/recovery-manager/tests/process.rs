@@ -214,6 +214,26 @@ fn goes_on_from_the_statuses_where_the_state_is_lost() {
 }
 
 #[test]
+fn a_damaged_state_is_set_aside_and_that_is_said_with_nothing_to_recover() {
+    let bench = Bench::new();
+    bench.damage_state();
+    let run = bench.recovery();
+    assert_eq!(run.status, Some(0), "{run:?}");
+    let said = "the state was damaged, and alerts that were not sent are lost";
+    let line = run.stdout.lines().find(|line| line.contains(said)).unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    let kept = bench.path("state/state.db.corrupt-1");
+    assert_eq!(line["level"], "error");
+    assert_eq!(line["set_aside"], kept.display().to_string());
+    assert!(
+        line["reason"].as_str().unwrap().contains("not a database"),
+        "{line}"
+    );
+    let run = bench.wait(10).recovery();
+    assert!(!run.stdout.contains(said), "{}", run.stdout);
+}
+
+#[test]
 fn a_broken_context_can_be_repeated_and_changes_nothing() {
     let bench = cooled(10);
     let run = bench.run(&[]);

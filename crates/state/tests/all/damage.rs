@@ -45,7 +45,9 @@ fn a_file_that_is_no_database_is_set_aside() {
         std::fs::File::create(&database).unwrap();
         overwrite(&database, &garbage, 0);
         let opened = Store::open(directory.path(), NOW).unwrap();
+        let by_this = opened.store.set_aside().cloned().unwrap();
         let (path, reason) = set_aside(opened.notice);
+        assert_eq!((&by_this.path, &by_this.reason), (&path, &reason));
         assert_eq!(
             path,
             directory.path().join(format!("state.db.corrupt-{round}"))
@@ -54,6 +56,7 @@ fn a_file_that_is_no_database_is_set_aside() {
         assert_eq!(std::fs::read(path).unwrap(), garbage);
         drop(opened.store);
         let mut store = open(directory.path());
+        assert_eq!(store.set_aside(), None, "it was set aside before");
         save(&mut store, &history(1, 1, 1));
         drop(store);
         for name in ["state.db-wal", "state.db-shm"] {

@@ -135,7 +135,10 @@ fn remembered(name: &str, env: &Env, now: Time, log: &Logger) -> Found {
     if !env.state_dir().join(STATE_FILE).exists() {
         return Found::Missing;
     }
-    let templates = Store::open(env.state_dir(), now).and_then(|opened| opened.store.templates());
+    let templates = Store::open(env.state_dir(), now).and_then(|opened| {
+        crate::say_what_was_set_aside(&opened.store, log);
+        opened.store.templates()
+    });
     match templates {
         Ok(templates) => templates
             .get(name)

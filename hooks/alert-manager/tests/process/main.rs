@@ -493,3 +493,37 @@ fn a_state_that_cannot_be_written_fails_the_run_and_names_it() {
     );
     assert_eq!(desk.call(&["outbox"], NOW).status, Some(1));
 }
+
+#[test]
+fn whoever_sets_a_damaged_state_aside_says_so() {
+    let said = "the state was damaged, and alerts that were not sent are lost";
+    for by_hand in [true, false] {
+        let desk = Desk::new("http://127.0.0.1:1/");
+        desk.put(
+            "state/state.db",
+            "this is not a database, and longer than a header of one would have to be",
+        );
+        let first = if by_hand {
+            desk.call(&["outbox", "-o", "json"], NOW)
+        } else {
+            desk.tick(NOW)
+        };
+        assert_eq!(first.status, Some(0), "{first:?}");
+        let log = if by_hand {
+            &first.stderr
+        } else {
+            &first.stdout
+        };
+        let line = log.lines().find(|line| line.contains(said)).unwrap();
+        let line: Value = serde_json::from_str(line).unwrap();
+        let kept = desk.path("state/state.db.corrupt-1");
+        assert_eq!(line["level"], "error");
+        assert_eq!(line["set_aside"], kept.display().to_string());
+        assert!(
+            line["reason"].as_str().unwrap().contains("not a database"),
+            "{line}"
+        );
+        let then = desk.tick(NOW);
+        assert!(!then.stdout.contains(said), "{}", then.stdout);
+    }
+}

@@ -67,7 +67,7 @@ pub(crate) fn handle(run: &Run) -> anyhow::Result<Report> {
     let mut report = Report::default();
     report.metrics.push(metrics(&loaded));
     let now = Time::from(run.now);
-    let is_news = tell::is_news(&loaded, run.env.state_dir(), now).unwrap_or_else(|error| {
+    let is_news = tell::is_news(&loaded, run, now).unwrap_or_else(|error| {
         // Repeating the run would not mend the state directory. Told twice is better than not at all.
         report.fail(error, Retry::Useless);
         !errors(&loaded).is_empty()

@@ -1,12 +1,10 @@
 //! Events about what was applied: all of its errors, and that it is valid again; each once.
 
-use std::path::Path;
-
 use ng_config::{Issue, Loaded};
 use ng_engine::time::Time;
-use ng_hook::PatchOperation;
+use ng_hook::{PatchOperation, Run};
 use ng_round::report::{self, TOLD_WHEN_APPLIED};
-use ng_state::{StateError, Store};
+use ng_state::StateError;
 
 /// Bytes of errors in one Event: the API server takes messages of up to 1,024 bytes.
 const ROOM: usize = 900;
@@ -41,9 +39,9 @@ pub(super) fn events(loaded: &Loaded, now: Time) -> anyhow::Result<Vec<PatchOper
 
 /// Whether these errors are not those that were told last; notes them. They are noted before they are told, so that a
 /// run that ends in between tells nothing rather than everything twice: log and metric say the same.
-pub(super) fn is_news(loaded: &Loaded, state_dir: &Path, now: Time) -> Result<bool, StateError> {
+pub(super) fn is_news(loaded: &Loaded, run: &Run, now: Time) -> Result<bool, StateError> {
     let errors = report::in_one_line(super::errors(loaded));
-    let mut store = Store::open(state_dir, now)?.store;
+    let mut store = report::open_state(run.env.state_dir(), now, &run.log)?.store;
     let note = store.note(TOLD_WHEN_APPLIED)?;
     if note.as_deref().map_or("", report::told) == errors.as_str() {
         return Ok(false);

@@ -227,6 +227,23 @@ fn the_mounted_secret_counts_and_is_never_shown() {
 }
 
 #[test]
+fn a_damaged_state_is_set_aside_and_that_is_said() {
+    let desk = Desk::new();
+    desk.put(
+        "state/state.db",
+        "this is not a database, and longer than a header of one would have to be",
+    );
+    let run = change(&desk, "{}", "2026-01-02T03:04:05Z");
+    assert_eq!(run.outcome.status, Some(0), "{run:?}");
+    let said = "the state was damaged, and alerts that were not sent are lost";
+    assert!(run.outcome.stdout.contains(said), "{run:?}");
+    assert!(
+        run.outcome.stdout.contains("state/state.db.corrupt-1"),
+        "{run:?}"
+    );
+}
+
+#[test]
 fn trouble_with_the_state_directory_holds_nothing_up() {
     let desk = Desk::new();
     std::fs::remove_dir(desk.path("state")).expect("an empty folder");

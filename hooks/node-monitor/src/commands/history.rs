@@ -1,14 +1,16 @@
 //! `node-monitor history`: the readings of a node, as rows.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use ng_config::MetricName;
 use ng_monitor::Metric;
 use ng_samples::{History, Point};
 use serde_json::{Value, json};
 
-use super::{Desk, print, seconds};
+use super::{Desk, Since, Usage, print, seconds};
 
 /// Show the readings of a node
 #[derive(Debug, Args)]
@@ -21,7 +23,7 @@ pub(crate) struct HistoryArgs {
     metric: String,
     /// Since when: a duration such as 6h, or a time such as 2026-01-02T03:04:05Z
     #[arg(short, long, default_value = "6h")]
-    since: String,
+    since: Since,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = Form::Table)]
     output: Form,
@@ -47,9 +49,15 @@ pub(crate) fn history(arguments: &HistoryArgs, desk: &Desk) -> anyhow::Result<()
         Some(metric) => metric.name(),
         None => arguments.metric.as_str(),
     };
-    let since = desk.since(&arguments.since)?;
-    let history = desk.history()?;
-    find(&history, &arguments.node, metric)?;
+    let since = desk.since(arguments.since);
+    let history = desk.history();
+    let kept = match &history {
+        Ok(history) => history.metrics()?,
+        Err(_) => Vec::new(),
+    };
+    could_be(metric, &kept, desk)?;
+    let history = history?;
+    find(&history, &arguments.node, (metric, &kept))?;
     let points = history.range(&arguments.node, metric, since, desk.now)?;
     print(match arguments.output {
         Form::Table => table(&points),
@@ -58,14 +66,27 @@ pub(crate) fn history(arguments: &HistoryArgs, desk: &Desk) -> anyhow::Result<()
     })
 }
 
-/// Names that are not there are a mistake, and not an empty answer.
-fn find(history: &History, node: &str, metric: &str) -> anyhow::Result<()> {
-    let metrics = history.metrics()?;
-    if !metrics.iter().any(|known| known == metric) {
-        bail!(
-            "--metric: expected one of {}, found {metric:?}",
-            metrics.join(", ")
-        );
+/// Whether there is a metric of this name: one of every node, one of the configuration's own, or one with samples.
+/// Anything else is wrong usage, also before the first check.
+fn could_be(metric: &str, kept: &[String], desk: &Desk) -> Result<(), Usage> {
+    let always = Metric::ALL.map(Metric::name);
+    let own = desk.config.metrics.keys().map(MetricName::as_str);
+    let kept = kept.iter().map(String::as_str);
+    let known: BTreeSet<&str> = always.into_iter().chain(own).chain(kept).collect();
+    if known.contains(metric) {
+        return Ok(());
+    }
+    let known: Vec<&str> = known.into_iter().collect();
+    Err(Usage(format!(
+        "--metric: expected one of {}, found {metric:?}",
+        known.join(", ")
+    )))
+}
+
+/// What has no samples is no empty answer.
+fn find(history: &History, node: &str, (metric, kept): (&str, &[String])) -> anyhow::Result<()> {
+    if !kept.iter().any(|known| known == metric) {
+        bail!("--metric: there is no reading of {metric:?}");
     }
     if !history.nodes()?.iter().any(|known| known.name == node) {
         bail!("--node: there is no reading of a node {node:?}");

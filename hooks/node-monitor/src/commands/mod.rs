@@ -5,16 +5,20 @@ pub(crate) mod report;
 pub(crate) mod scene;
 pub(crate) mod top;
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use ng_config::{Config, Sources, duration, inspect};
 use ng_engine::time::Time;
 use ng_hook::Env;
 use ng_samples::History;
+
+/// The exit status of wrong usage.
+pub(crate) const USAGE: u8 = 2;
 
 /// What a command works with.
 pub(crate) struct Desk {
@@ -49,19 +53,47 @@ impl Desk {
             .with_context(|| format!("there is no history in {place} yet: no check has been made"))
     }
 
-    /// The time that a text means: RFC 3339, or so long ago.
-    pub(crate) fn since(&self, text: &str) -> anyhow::Result<Time> {
-        if let Ok(time) = text.parse::<Time>() {
-            return Ok(time);
-        }
-        match duration::parse(text) {
-            Ok(span) => Ok(self.now.minus(span)),
-            Err(_) => bail!(
-                "--since: expected a duration such as \"6h\" or a time such as \"2026-01-02T03:04:05Z\", found {text:?}"
-            ),
+    /// The time that is meant.
+    pub(crate) fn since(&self, since: Since) -> Time {
+        match since {
+            Since::At(time) => time,
+            Since::Ago(span) => self.now.minus(span),
         }
     }
 }
+
+/// Where something begins, as it is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Since {
+    At(Time),
+    Ago(Duration),
+}
+
+impl FromStr for Since {
+    type Err = Usage;
+
+    fn from_str(text: &str) -> Result<Self, Usage> {
+        if let Ok(time) = text.parse() {
+            return Ok(Self::At(time));
+        }
+        duration::parse(text).map(Self::Ago).map_err(|_| {
+            let message = "expected a duration such as 6h, or a time such as 2026-01-02T03:04:05Z";
+            Usage(message.to_owned())
+        })
+    }
+}
+
+/// A call that is wrong however often it is made.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl Display for Usage {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
 
 /// Carries out a command: prints its result, or the reason why there is none.
 pub(crate) fn run(outcome: anyhow::Result<()>) -> ExitCode {
@@ -69,7 +101,11 @@ pub(crate) fn run(outcome: anyhow::Result<()>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _unread = writeln!(std::io::stderr(), "node-monitor: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<Usage>() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use ng_samples::{History, Point as Kept};
 use ng_state::Store;
 
 use super::scene::{Scene, measure};
-use super::{Desk, print};
+use super::{Desk, Since, print};
 
 /// Write a page with all nodes, their trends and what was wrong
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ pub(crate) struct ReportArgs {
     output: PathBuf,
     /// Where trends and the timeline begin: a duration such as 24h, or a time such as 2026-01-02T03:04:05Z
     #[arg(short, long, default_value = "24h")]
-    since: String,
+    since: Since,
     /// How many nodes are drawn over time, the worst first
     #[arg(short, long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(0..=200))]
     nodes: u16,
@@ -38,7 +38,7 @@ const HORIZON: std::time::Duration = std::time::Duration::from_hours(7 * 24);
 const PAST: std::time::Duration = std::time::Duration::from_hours(7 * 24);
 
 pub(crate) fn report(arguments: &ReportArgs, desk: &Desk) -> anyhow::Result<()> {
-    let since = desk.since(&arguments.since)?;
+    let since = desk.since(arguments.since);
     let mut scene = Scene::read(desk)?;
     let past = Past {
         history: desk.history()?,

@@ -138,6 +138,7 @@ fn the_page_is_shown(desk: &Desk) {
 #[test]
 fn wrong_calls_say_what_was_expected() {
     let desk = Desk::new();
+    desk.put_config(&json!({"metrics": {"gpuTemperature": {"query": "gpu"}}}));
     let none = desk.call(&["history", "-n", "a", "-m", "cpu"], LATER);
     assert_eq!(none.status, Some(1));
     assert!(
@@ -145,14 +146,21 @@ fn wrong_calls_say_what_was_expected() {
         "{}",
         none.stderr
     );
+    let bogus = desk.call(&["history", "-n", "a", "-m", "cpus"], LATER);
+    assert_eq!(bogus.status, Some(2), "{bogus:?}");
     desk.put_context(&tick(&[node("a", &ready())]));
     desk.run("2026-05-01T14:00:00Z");
     for (arguments, status, said) in [
         (&["history", "-n", "a"][..], 2, "--metric"),
         (
             &["history", "-n", "a", "-m", "cpu", "--since", "soon"],
-            1,
-            "--since: expected a duration",
+            2,
+            "'--since <SINCE>': expected a duration such as 6h",
+        ),
+        (
+            &["report", "--since", "soon"],
+            2,
+            "'--since <SINCE>': expected a duration such as 6h",
         ),
         (
             &["history", "-n", "b", "-m", "cpu"],
@@ -161,8 +169,14 @@ fn wrong_calls_say_what_was_expected() {
         ),
         (
             &["history", "-n", "a", "-m", "cpus"],
+            2,
+            "--metric: expected one of cpuLoadRatio, ",
+        ),
+        // It could have readings, and has none.
+        (
+            &["history", "-n", "a", "-m", "gpuTemperature"],
             1,
-            "--metric: expected one of",
+            "--metric: there is no reading of \"gpuTemperature\"",
         ),
         (
             &["report", "-o", "/nowhere/at/all.html"],

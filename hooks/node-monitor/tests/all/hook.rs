@@ -126,6 +126,30 @@ fn events_are_told_at_once_and_need_no_source() {
 }
 
 #[test]
+fn a_node_that_is_not_ready_again_within_the_cooldown_is_told_when_that_is_over() {
+    let desk = Desk::new();
+    desk.put_context(&tick(&[node("a", &ready())]));
+    desk.run("2026-05-01T10:00:00Z");
+    let silent = json!({"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"});
+    for (time, condition) in [
+        ("2026-05-01T10:00:05Z", &silent),
+        ("2026-05-01T10:00:20Z", &ready()),
+        ("2026-05-01T10:00:30Z", &silent),
+    ] {
+        desk.put_context(&json!([event("Modified", &node("a", condition))]));
+        desk.run(time);
+    }
+    let mut told = vec!["trigger node_a_not_ready", "recovery node_a_not_ready"];
+    assert_eq!(keys(&desk), told);
+    desk.put_context(&tick(&[node("a", &silent)]));
+    desk.run("2026-05-01T10:15:00Z");
+    assert_eq!(keys(&desk), told);
+    desk.run("2026-05-01T10:16:00Z");
+    told.push("trigger node_a_not_ready");
+    assert_eq!(keys(&desk), told);
+}
+
+#[test]
 fn the_file_of_the_former_monitor_brings_its_receivers_and_its_language() {
     let desk = Desk::new();
     desk.put(
@@ -181,8 +205,36 @@ fn a_clock_that_goes_backwards_holds_up_no_check() {
     desk.put_context(&tick(&[node("a", &ready())]));
     desk.run("2026-05-01T10:00:00Z");
     desk.prometheus.set("cpu", &[("a", "99")]);
-    desk.run("2026-04-01T10:00:00Z");
+    let run = desk.run("2026-04-01T10:00:00Z");
     assert_eq!(keys(&desk), ["trigger node_a_cpu_high"]);
+    let reason = "\"reason\":\"the newest check, of 2026-05-01T10:00:00Z, lies far ahead; ";
+    assert!(run.stdout.contains(reason), "{}", run.stdout);
+}
+
+#[test]
+fn a_damaged_state_is_set_aside_and_that_is_said_once() {
+    let desk = Desk::new();
+    desk.put(
+        "state/state.db",
+        "this is not a database, and longer than a header of one would have to be",
+    );
+    desk.put_context(&tick(&[node("a", &ready())]));
+    let said = "the state was damaged, and alerts that were not sent are lost";
+    let run = desk.run("2026-05-01T10:00:00Z");
+    assert_eq!(run.status, Some(0), "{run:?}");
+    let line = run.stdout.lines().find(|line| line.contains(said)).unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    let kept = desk.path("state/state.db.corrupt-1");
+    assert_eq!(line["level"], "error");
+    assert_eq!(line["set_aside"], kept.display().to_string());
+    assert!(
+        line["reason"].as_str().unwrap().contains("not a database"),
+        "{line}"
+    );
+    assert!(kept.exists());
+    // Nothing was saved that ends the notice, and still it is not said again.
+    let run = desk.run("2026-05-01T10:01:00Z");
+    assert!(!run.stdout.contains(said), "{}", run.stdout);
 }
 
 #[test]

@@ -225,6 +225,12 @@ impl Bench {
         alerts.filter(|alert| alert.kind == kind).collect()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "input of a test, not state")]
+    pub(crate) fn damage_state(&self) {
+        let text = "this is not a database, and longer than a header of one would have to be";
+        std::fs::write(self.path("state/state.db"), text).unwrap();
+    }
+
     pub(crate) fn lose_state(&self) {
         std::fs::remove_dir_all(self.path("state")).unwrap();
     }
