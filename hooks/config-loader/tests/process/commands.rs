@@ -363,6 +363,38 @@ fn update_keeps_links_and_rights_and_needs_a_file() {
 }
 
 #[test]
+fn get_and_show_print_what_was_written() {
+    let desk = Desk::new();
+    desk.put("c.json", SHIPPED);
+    let get = |section: &str, key: &str| {
+        let place = ["get", "-c", "c.json", "--section", section, "--key", key];
+        desk.call_with(&place, &[("LOG_LEVEL", "error")], "").stdout
+    };
+    let shipped: Value = serde_json::from_str(SHIPPED).unwrap();
+    assert_eq!(shipped["prometheus"]["queryTimeout"], "60s");
+    assert_eq!(get("prometheus", "queryTimeout"), "60s\n");
+    for (section, key, value) in [
+        ("alert", "retryDelay", "90s"),
+        ("alert", "batchTimeout", "1500ms"),
+        ("log", "maxAge", "168h"),
+        ("log", "level", "debug"),
+        ("log", "maxSize", "1000kb"),
+    ] {
+        let set = [
+            "set", "-c", "c.json", "-s", section, "-k", key, "--value", value,
+        ];
+        assert_eq!(desk.call(&set).status, Some(0), "{section}.{key}");
+        assert_eq!(get(section, key), format!("{value}\n"), "{section}.{key}");
+        let shown = desk.call(&["show", "-c", "c.json", "-o", "json"]).stdout;
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        let path = format!("{section}.{key}");
+        let mut entries = shown.as_array().unwrap().iter();
+        let entry = entries.find(|entry| entry["path"] == path.as_str());
+        assert_eq!(entry.unwrap()["value"], value, "{path}");
+    }
+}
+
+#[test]
 fn show_tells_where_each_value_came_from() {
     let desk = Desk::new();
     desk.put("config/config.json", r#"{"email": {"smtpPort": 25, "password": "hunter2"}, "alert": {"webhookHeaders": {"X-Token": "hunter2"}}}"#);
