@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::names::MetricName;
 use crate::ready::ReadyMetric;
 use crate::resolve::{Inputs, resolve};
+use crate::sections::IGNORED;
 
 /// The JSON Schema (draft 2020-12) of `config.json`.
 pub fn schema() -> Value {
@@ -27,7 +28,7 @@ pub fn schema() -> Value {
         }
     }
     properties.insert(
-        "python".to_owned(),
+        IGNORED.to_owned(),
         json!({"description": "Accepted and ignored", "deprecated": true}),
     );
     let mut schema = object(&Value::Object(properties));

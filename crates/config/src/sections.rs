@@ -29,9 +29,11 @@ use crate::text::Positive;
 use crate::tree;
 use crate::url::HttpUrl;
 
+/// The section that is accepted and ignored.
+pub const IGNORED: &str = "python";
+
 pub(crate) fn read(reader: &mut Reader<'_>) -> Config {
-    // Former settings of the Python version, accepted and ignored.
-    reader.raw("python");
+    ignored(reader);
     let cluster_name = reader.top(|top| {
         let key = key("clusterName", "The name of the cluster in alerts");
         top.read(key, None)
@@ -57,6 +59,21 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Config {
         safety: reader.section("safety", safety),
         node_monitor: monitor::read(reader, &monitoring),
         monitoring,
+    }
+}
+
+/// The former settings of the Python version, accepted and ignored; whoever asks is told what the file says.
+fn ignored(reader: &mut Reader<'_>) {
+    let section = reader.raw(IGNORED);
+    if let (Some(section), true) = (section, reader.wants_entries()) {
+        reader.record(Entry {
+            path: IGNORED.to_owned(),
+            value: section.to_json(),
+            origin: reader.file_origin(),
+            doc: "Accepted and ignored",
+            secret_file: None,
+            schema: || json!({}),
+        });
     }
 }
 

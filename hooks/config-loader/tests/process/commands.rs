@@ -395,6 +395,38 @@ fn get_and_show_print_what_was_written() {
 }
 
 #[test]
+fn get_answers_for_the_section_that_is_ignored() {
+    let desk = Desk::new();
+    desk.put("c.json", SHIPPED);
+    desk.put("none.yaml", "python: null\n");
+    desk.put("config/config.yaml", "python: {timeout: 300s}\n");
+    for (place, expected) in [
+        (
+            &["-c", "c.json", "-s", "python", "-k", "enabled"][..],
+            "true\n",
+        ),
+        (&["-c", "c.json", "-s", "python", "-k", "timeout"], "300s\n"),
+        (&["-c", "c.json", "-k", "python.maxRetries"], "3\n"),
+        (&["-c", "none.yaml", "-s", "python"], "{}\n"),
+        (&["-s", "python"], "{\n  \"timeout\": \"300s\"\n}\n"),
+    ] {
+        let outcome = desk.call(&[&["get"], place].concat());
+        assert_eq!(parts(&outcome), (Some(0), expected, ""), "{place:?}");
+    }
+    let shipped: Value = serde_json::from_str(SHIPPED).unwrap();
+    let all: Value = serde_json::from_str(&desk.call(&["get", "-c", "c.json"]).stdout).unwrap();
+    assert_eq!(all["python"], shipped["python"]);
+    let missing = desk.call(&["get", "-c", "c.json", "-s", "python", "-k", "nothing"]);
+    let said = "config-loader: python.nothing: there is no such setting\n";
+    assert_eq!(parts(&missing), (Some(2), "", said));
+    let shown = desk.call(&["show", "-c", "c.json"]);
+    assert!(
+        !shown.stdout.contains("python"),
+        "it has no effect: {shown:?}"
+    );
+}
+
+#[test]
 fn show_tells_where_each_value_came_from() {
     let desk = Desk::new();
     desk.put("config/config.json", r#"{"email": {"smtpPort": 25, "password": "hunter2"}, "alert": {"webhookHeaders": {"X-Token": "hunter2"}}}"#);
