@@ -418,7 +418,8 @@ fn metrics(reader: &mut Reader<'_>) -> BTreeMap<MetricName, Metric> {
     let mut metrics = BTreeMap::new();
     let map = reader.object("metrics");
     for ready in ReadyMetric::ALL {
-        let is_replaced = map.is_some_and(|map| map.get(ready.name).is_some());
+        let replaced = map.and_then(|map| map.get(ready.name));
+        let is_replaced = replaced.is_some_and(|node| *node != tree::Node::Null);
         if let (false, Ok(name)) = (is_replaced, ready.name.parse::<MetricName>()) {
             let metric = Metric {
                 query: ready.query(),
@@ -436,6 +437,9 @@ fn metrics(reader: &mut Reader<'_>) -> BTreeMap<MetricName, Metric> {
                 &path,
                 format!("expected {}, found {name:?}", MetricName::EXPECTED),
             );
+        }
+        if *node == tree::Node::Null {
+            continue;
         }
         if let (Some(metric), Ok(name)) = (metric(reader, &path, node), parsed) {
             metrics.insert(name, metric);
