@@ -190,6 +190,9 @@ fn row(field: &Value, path: &str, note: &str) -> Row {
     }
 }
 
+/// A type that every setting may have, and that says as much as its absence: the pages leave it out.
+const NULL: &str = "null";
+
 /// What a value is, in words.
 fn kind(field: &Value) -> String {
     if field["x-kubernetes-int-or-string"] == true {
@@ -199,11 +202,15 @@ fn kind(field: &Value) -> String {
         return "anything".to_owned();
     }
     if let Some(choices) = field["anyOf"].as_array() {
-        return choices.iter().map(kind).collect::<Vec<_>>().join(" or ");
+        let kinds = choices.iter().map(kind).filter(|kind| kind != NULL);
+        return kinds.collect::<Vec<_>>().join(" or ");
     }
     let pattern = word(&field["pattern"]);
     let named = match &field["type"] {
-        Value::Array(types) => types.iter().map(word).collect::<Vec<_>>().join(" or "),
+        Value::Array(types) => {
+            let types = types.iter().map(word).filter(|one| *one != NULL);
+            types.collect::<Vec<_>>().join(" or ")
+        }
         one => word(one).to_owned(),
     };
     match named.as_str() {
@@ -242,7 +249,7 @@ fn limits(field: &Value) -> String {
         &field["enum"]
     };
     let values: Vec<String> = items(values)
-        .filter(|value| *value != "")
+        .filter(|value| *value != "" && !value.is_null())
         .map(|value| format!("`{}`", word(value)))
         .collect();
     if !values.is_empty() {
@@ -357,6 +364,10 @@ mod tests {
             (
                 json!({"type": "object", "additionalProperties": {"type": "string"}}),
                 "map of string",
+            ),
+            (
+                json!({"anyOf": [{"type": ["string", "null"]}, {"type": "null"}]}),
+                "string",
             ),
             (json!({"deprecated": true}), "anything"),
         ] {

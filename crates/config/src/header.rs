@@ -127,6 +127,12 @@ impl Setting for BTreeMap<HeaderName, Secret> {
         for (name, value) in &map.0 {
             let text = match value {
                 Node::Text(text) => Ok(text.as_ref()),
+                // The same as leaving the header out, but the name is checked.
+                Node::Null => {
+                    let wrong = name.parse::<HeaderName>().err();
+                    wrongs.extend(wrong.map(|error| misnamed(name, error.expected)));
+                    continue;
+                }
                 other => Err(other.kind()),
             };
             add(&mut headers, &mut wrongs, name, text);
@@ -189,16 +195,8 @@ fn add(
     name: &str,
     value: Result<&str, &'static str>,
 ) {
-    let mut wrong = |expected, found: &str, kind| {
-        wrongs.push(Wrong {
-            at: place(name),
-            expected,
-            found: found.to_owned(),
-            kind,
-            why: None,
-            found_is_safe: kind != "a text",
-        });
-    };
+    let mut wrong =
+        |expected, found: &str, kind| wrongs.push(wrong_at(name, expected, found, kind));
     let value = match value {
         Ok(text) if is_value(text) => Some(text),
         Ok(_) => {
@@ -211,12 +209,28 @@ fn add(
         }
     };
     match name.parse::<HeaderName>() {
-        Err(error) => wrong(error.expected, &crate::tree::describe_text(name), "a name"),
+        Err(error) => wrongs.push(misnamed(name, error.expected)),
         Ok(name) if headers.contains_key(&name) => wrong(ONCE_EXPECTED, "it again", "a name"),
         Ok(name) => {
             headers.insert(name, Secret::new(value.unwrap_or_default()));
         }
     }
+}
+
+fn wrong_at(name: &str, expected: &'static str, found: &str, kind: &'static str) -> Wrong {
+    Wrong {
+        at: place(name),
+        expected,
+        found: found.to_owned(),
+        kind,
+        why: None,
+        found_is_safe: kind != "a text",
+    }
+}
+
+fn misnamed(name: &str, expected: &'static str) -> Wrong {
+    let found = crate::tree::describe_text(name);
+    wrong_at(name, expected, &found, "a name")
 }
 
 /// Where a header stands: `.X-Team`, or `["X Team"]` where the name is none.

@@ -65,6 +65,7 @@ pub use ready::ReadyMetric;
 pub use resolve::{Detail, File, Inputs, Resolution, resolve};
 pub use schema::schema;
 pub use secret::{MASK, Secret, SecretUrl};
+pub use sections::IGNORED;
 pub use size::{ByteSize, SizeError};
 pub use tree::Format;
 pub use url::{HttpUrl, UrlError};

@@ -14,7 +14,7 @@ use crate::model::{Monitoring, SignedWebhook};
 use crate::reader::{Reader, Section};
 use crate::secret::SecretUrl;
 use crate::sections;
-use crate::setting::{Setting, Wrong, wrong_node, wrong_text};
+use crate::setting::{Setting, Wrong, in_digits, wrong_node, wrong_text};
 use crate::tree::Node;
 use crate::{Channels, Config, duration};
 
@@ -222,7 +222,10 @@ fn interval(s: &mut Section<'_, '_>, default: Duration) -> Duration {
         "checkInterval",
         "How often nodes are checked, in seconds or as a duration",
     );
-    s.read(key, Span::<1, true>(default)).0
+    // What is taken over from another setting is spelled as it is there.
+    let spelling = s.shown("monitoring.healthCheckInterval").map(str::to_owned);
+    let spelling = spelling.unwrap_or_else(|| duration::format(default));
+    s.read_spelled(key, Span::<1, true>(default), &spelling).0
 }
 
 fn cooldown(s: &mut Section<'_, '_>) -> Duration {
@@ -230,7 +233,16 @@ fn cooldown(s: &mut Section<'_, '_>) -> Duration {
         "alertCooldown",
         "The least time between two alerts about the same thing, in minutes or as a duration",
     );
-    s.read(key, Span::<60, false>(Duration::from_mins(15))).0
+    span::<60, false>(s, key, "15m")
+}
+
+fn span<const UNIT: u32, const POSITIVE: bool>(
+    s: &mut Section<'_, '_>,
+    key: Key,
+    default: &str,
+) -> Duration {
+    let value = Span::<UNIT, POSITIVE>(sections::built_in_duration(default));
+    s.read_spelled(key, value, default).0
 }
 
 fn predict(s: &mut Section<'_, '_>) -> Option<Duration> {
@@ -238,31 +250,20 @@ fn predict(s: &mut Section<'_, '_>) -> Option<Duration> {
         "predictHours",
         "What will be full within this time is told, in hours or as a duration; 0: nothing is",
     );
-    let horizon = s.read(key, Span::<3600, false>(Duration::from_hours(24))).0;
+    let horizon = span::<3600, false>(s, key, "24h");
     Some(horizon).filter(|horizon| !horizon.is_zero())
 }
 
 fn retention(s: &mut Section<'_, '_>) -> Retention {
-    let mut keep = |name, doc, default| {
-        let span = s.read(key(name, doc), Span::<3600, true>(default));
-        span.0
-    };
+    let mut keep = |name, doc, default| span::<3600, true>(s, key(name, doc), default);
     Retention {
-        raw: keep(
-            "raw",
-            "How long each reading is kept",
-            Duration::from_hours(6),
-        ),
+        raw: keep("raw", "How long each reading is kept", "6h"),
         five_minutes: keep(
             "fiveMinutes",
             "How long aggregates of five minutes are kept",
-            Duration::from_hours(48),
+            "48h",
         ),
-        hours: keep(
-            "hours",
-            "How long aggregates of an hour are kept",
-            Duration::from_hours(7 * 24),
-        ),
+        hours: keep("hours", "How long aggregates of an hour are kept", "7d"),
     }
 }
 
@@ -393,6 +394,14 @@ impl<const UNIT: u32, const POSITIVE: bool> Setting for Span<UNIT, POSITIVE> {
 
     fn show(&self) -> Value {
         duration::format(self.0).into()
+    }
+
+    fn show_as(&self, written: &Node<'_>) -> Value {
+        match written {
+            Node::Text(text) => text.as_ref().into(),
+            Node::Number(number) => in_digits(number),
+            Node::Null | Node::Bool(_) | Node::List(_) | Node::Map(_) => self.show(),
+        }
     }
 
     fn schema() -> Value {

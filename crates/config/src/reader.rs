@@ -371,23 +371,36 @@ impl<'a> Section<'_, 'a> {
     /// The effective value of a setting.
     pub(crate) fn read<T: Setting>(&mut self, key: Key, default: T) -> T {
         let mut value = Typed(default);
-        self.look_up(key, &mut value);
+        self.look_up(key, None, &mut value);
         value.0
     }
 
+    /// The same where the default has several spellings: it is shown in this one.
+    pub(crate) fn read_spelled<T: Setting>(&mut self, key: Key, default: T, spelling: &str) -> T {
+        let mut value = Typed(default);
+        self.look_up(key, Some(spelling), &mut value);
+        value.0
+    }
+
+    /// How a setting that was read before is shown; nothing where nobody asks.
+    pub(crate) fn shown(&self, path: &str) -> Option<&str> {
+        let mut entries = self.reader.out.entries.iter();
+        entries.find(|entry| entry.path == path)?.value.as_str()
+    }
+
     /// The same for whatever type: there are dozens, and this is in every executable.
-    fn look_up(&mut self, key: Key, value: &mut dyn Value) {
+    fn look_up(&mut self, key: Key, default: Option<&str>, value: &mut dyn Value) {
         let names = self.secret_names(key);
         let in_env = self.env_text(key);
         let found = self
             .by_secrets(key, &names, value)
             .or_else(|| self.by_file(key, in_env.is_some(), value));
-        let found = match (found, in_env) {
+        let found = match (found, &in_env) {
             (Some(found), Some(hidden)) => {
-                self.warn_of_hidden(key, &hidden, value);
+                self.warn_of_hidden(key, hidden, value);
                 Some(found)
             }
-            (None, Some(used)) => self.by_env(key, &used, value),
+            (None, Some(used)) => self.by_env(key, used, value),
             (found, None) => found,
         };
         self.reader.known.push((self.name, key.name));
@@ -395,24 +408,47 @@ impl<'a> Section<'_, 'a> {
         self.reader.known.extend(alias);
         self.reader.known_files.extend(names);
         if self.reader.wants_entries() {
-            self.record(key, found.unwrap_or(Origin::Default), value);
+            let origin = found.unwrap_or(Origin::Default);
+            let text = match (&origin, &in_env) {
+                (Origin::Env(_), Some((_, text))) => Some(text.as_str()),
+                _ => default,
+            };
+            let shown = self.show(key, &origin, text, value);
+            self.record(key, (origin, shown), value.schema());
         }
     }
 
-    fn record(&mut self, key: Key, origin: Origin, value: &dyn Value) {
-        // Whatever came out of a Secret is a secret, also where the file would show it.
-        let hidden = matches!(origin, Origin::Secret(_));
+    /// The value as it was written, masked where it is a secret; `text` is that of the variable or the default.
+    fn show(
+        &self,
+        key: Key,
+        origin: &Origin,
+        text: Option<&str>,
+        value: &dyn Value,
+    ) -> serde_json::Value {
+        let text = text.map(|text| Node::Text(text.into()));
+        let written = match origin {
+            // Whatever came out of a Secret is a secret, also where the file would show it.
+            Origin::Secret(_) => return crate::secret::MASK.into(),
+            Origin::File(_) => self.map.and_then(|map| in_map(map, key)),
+            Origin::Env(_) | Origin::Default => text.as_ref(),
+        };
+        written.map_or_else(|| value.show(), |written| value.show_as(written))
+    }
+
+    fn record(
+        &mut self,
+        key: Key,
+        (origin, value): (Origin, serde_json::Value),
+        schema: fn() -> serde_json::Value,
+    ) {
         self.reader.record(Entry {
             path: join(self.name, key.name),
-            value: if hidden {
-                crate::secret::MASK.into()
-            } else {
-                value.show()
-            },
+            value,
             origin,
             doc: key.doc,
             secret_file: key.secret_file,
-            schema: value.schema(),
+            schema,
         });
     }
 
@@ -553,6 +589,7 @@ trait Value {
     fn is_secret(&self) -> bool;
     fn blank_is_unset(&self) -> bool;
     fn show(&self) -> serde_json::Value;
+    fn show_as(&self, written: &Node<'_>) -> serde_json::Value;
     fn schema(&self) -> fn() -> serde_json::Value;
 }
 
@@ -583,6 +620,10 @@ impl<T: Setting> Value for Typed<T> {
 
     fn show(&self) -> serde_json::Value {
         self.0.show()
+    }
+
+    fn show_as(&self, written: &Node<'_>) -> serde_json::Value {
+        self.0.show_as(written)
     }
 
     fn schema(&self) -> fn() -> serde_json::Value {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::names::MetricName;
 use crate::ready::ReadyMetric;
 use crate::resolve::{Inputs, resolve};
+use crate::sections::IGNORED;
 
 /// The JSON Schema (draft 2020-12) of `config.json`.
 pub fn schema() -> Value {
@@ -14,23 +15,30 @@ pub fn schema() -> Value {
         let mut setting = (entry.schema)();
         setting["description"] = entry.doc.into();
         setting["default"] = entry.value.clone();
+        if let Some(inner) = setting.get_mut("additionalProperties") {
+            allow_null(inner);
+        }
+        allow_null(&mut setting);
         put(&mut properties, &entry.path, setting);
     }
-    let metric = json!({"type": "object", "required": ["query"], "properties": {"query": {"type": "string", "pattern": "\\S"}}});
+    let metric = json!({"type": ["object", "null"], "required": ["query"], "properties": {"query": {"type": "string", "pattern": "\\S"}}});
     if let Some(metrics) = properties.get_mut("metrics") {
         metrics["description"] = "PromQL of further metrics, by name".into();
         metrics["propertyNames"] = json!({"pattern": MetricName::PATTERN});
         metrics["additionalProperties"] = metric;
         for ready in ReadyMetric::ALL {
             metrics["properties"][ready.name]["required"] = json!(["query"]);
-            metrics["properties"][ready.name]["properties"]["query"]["pattern"] = "\\S".into();
+            let query = &mut metrics["properties"][ready.name]["properties"]["query"];
+            // An object that is there must have one.
+            query["type"] = "string".into();
+            query["pattern"] = "\\S".into();
         }
     }
     properties.insert(
-        "python".to_owned(),
+        IGNORED.to_owned(),
         json!({"description": "Accepted and ignored", "deprecated": true}),
     );
-    let mut schema = object(&Value::Object(properties));
+    let mut schema = json!({"type": "object", "properties": properties});
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     schema["title"] = "NodeGuardian configuration".into();
     schema
@@ -50,6 +58,26 @@ fn put(properties: &mut Map<String, Value>, path: &str, setting: Value) {
     }
 }
 
+/// A section; null in its place says the same as nothing there.
 fn object(properties: &Value) -> Value {
-    json!({"type": "object", "properties": properties})
+    json!({"type": ["object", "null"], "properties": properties})
+}
+
+/// Lets a setting be null, which says the same as leaving its key out.
+fn allow_null(setting: &mut Value) {
+    if let Some(forms) = list(setting, "anyOf") {
+        forms.push(json!({"type": "null"}));
+        return;
+    }
+    if let Some(words) = list(setting, "enum") {
+        words.push(Value::Null);
+    }
+    match &mut setting["type"] {
+        Value::Array(types) => types.push("null".into()),
+        one => *one = json!([one, "null"]),
+    }
+}
+
+fn list<'a>(schema: &'a mut Value, keyword: &str) -> Option<&'a mut Vec<Value>> {
+    schema.get_mut(keyword)?.as_array_mut()
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::choice::{
     ChannelKind, Language, LogFormat, LogLevel, LogOutput, MaxNodes, SmtpTls, TaintEffect,
 };
+use crate::duration;
 use crate::header::HeaderName;
 use crate::issue::{Entry, Origin};
 use crate::key::{Key, Part, key};
@@ -28,9 +29,11 @@ use crate::text::Positive;
 use crate::tree;
 use crate::url::HttpUrl;
 
+/// The section that is accepted and ignored.
+pub const IGNORED: &str = "python";
+
 pub(crate) fn read(reader: &mut Reader<'_>) -> Config {
-    // Former settings of the Python version, accepted and ignored.
-    reader.raw("python");
+    ignored(reader);
     let cluster_name = reader.top(|top| {
         let key = key("clusterName", "The name of the cluster in alerts");
         top.read(key, None)
@@ -59,6 +62,21 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Config {
     }
 }
 
+/// The former settings of the Python version, accepted and ignored; whoever asks is told what the file says.
+fn ignored(reader: &mut Reader<'_>) {
+    let section = reader.raw(IGNORED);
+    if let (Some(section), true) = (section, reader.wants_entries()) {
+        reader.record(Entry {
+            path: IGNORED.to_owned(),
+            value: section.to_json(),
+            origin: reader.file_origin(),
+            doc: "Accepted and ignored",
+            secret_file: None,
+            schema: || json!({}),
+        });
+    }
+}
+
 /// A built-in value, which its type takes.
 fn built_in<T: FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().expect("built-in values are valid")
@@ -68,12 +86,17 @@ fn count(value: u32) -> NonZeroU32 {
     NonZeroU32::new(value).unwrap_or(NonZeroU32::MIN)
 }
 
-fn seconds(value: u64) -> Duration {
-    Duration::from_secs(value)
+fn positive(section: &mut Section<'_, '_>, key: Key, default: &str) -> Duration {
+    let value = Positive(built_in_duration(default));
+    section.read_spelled(key, value, default).0
 }
 
-fn positive(section: &mut Section<'_, '_>, key: Key, default: u64) -> Duration {
-    section.read(key, Positive(seconds(default))).0
+fn duration(section: &mut Section<'_, '_>, key: Key, default: &str) -> Duration {
+    section.read_spelled(key, built_in_duration(default), default)
+}
+
+pub(crate) fn built_in_duration(text: &str) -> Duration {
+    duration::parse(text).expect("built-in values are valid")
 }
 
 fn email(s: &mut Section<'_, '_>) -> Email {
@@ -134,9 +157,9 @@ fn prometheus(s: &mut Section<'_, '_>) -> Prometheus {
             url.env("PROMETHEUS_URL", Part::Whole).blank_is_value(),
             Some(built_in("http://prometheus-k8s.monitoring.svc:9090")),
         ),
-        timeout: positive(s, key("timeout", "Time limit of a connection"), 30),
+        timeout: positive(s, key("timeout", "Time limit of a connection"), "30s"),
         retries: s.read(key("retries", "How often a failed request is repeated"), 3),
-        query_timeout: positive(s, key("queryTimeout", "Time limit of a query"), 60),
+        query_timeout: positive(s, key("queryTimeout", "Time limit of a query"), "60s"),
         max_samples: s.read(
             key("maxSamples", "The most samples a query may return"),
             count(10_000),
@@ -162,14 +185,16 @@ fn alert(s: &mut Section<'_, '_>) -> Alert {
             key("retryAttempts", "How often a failed delivery is repeated"),
             3,
         ),
-        retry_delay: s.read(
+        retry_delay: duration(
+            s,
             key("retryDelay", "The wait before the first repetition"),
-            seconds(5),
+            "5s",
         ),
         batch_size: s.read(key("batchSize", "The most nodes in one message"), count(10)),
-        batch_timeout: s.read(
+        batch_timeout: duration(
+            s,
             key("batchTimeout", "The longest wait for a message to fill"),
-            seconds(30),
+            "30s",
         ),
         flap_threshold,
         flap_half_life,
@@ -179,7 +204,7 @@ fn alert(s: &mut Section<'_, '_>) -> Alert {
                 "deadLetterAge",
                 "How long what could not be delivered is kept",
             ),
-            7 * 24 * 60 * 60,
+            "7d",
         ),
         language: s.read(
             key("language", "The language of the built-in texts"),
@@ -227,7 +252,7 @@ fn flapping(s: &mut Section<'_, '_>) -> (u32, Duration) {
         "flapHalfLife",
         "The time after which a past trigger counts half",
     );
-    (s.read(threshold, 5), positive(s, half_life, 15 * 60))
+    (s.read(threshold, 5), positive(s, half_life, "15m"))
 }
 
 fn monitoring(s: &mut Section<'_, '_>) -> Monitoring {
@@ -239,14 +264,15 @@ fn monitoring(s: &mut Section<'_, '_>) -> Monitoring {
         default_check_interval: positive(
             s,
             key("defaultCheckInterval", "How often a rule is evaluated"),
-            30,
+            "30s",
         ),
-        default_cooldown_period: s.read(
+        default_cooldown_period: duration(
+            s,
             key(
                 "defaultCooldownPeriod",
                 "The least time between two triggers",
             ),
-            seconds(600),
+            "10m",
         ),
         metrics_server: s.read(
             metrics.env("METRICS_SERVER_URL", Part::Whole),
@@ -262,7 +288,7 @@ fn monitoring(s: &mut Section<'_, '_>) -> Monitoring {
                 "healthCheckInterval",
                 "How often nodes are checked without a rule",
             ),
-            60,
+            "60s",
         ),
     }
 }
@@ -278,10 +304,7 @@ fn log(s: &mut Section<'_, '_>) -> Log {
             built_in::<ByteSize>("100MB"),
         ),
         max_backups: s.read(key("maxBackups", "How many rotated files are kept"), 3),
-        max_age: s.read(
-            key("maxAge", "How long rotated files are kept"),
-            seconds(7 * 24 * 60 * 60),
-        ),
+        max_age: duration(s, key("maxAge", "How long rotated files are kept"), "7d"),
     }
 }
 
@@ -395,7 +418,8 @@ fn metrics(reader: &mut Reader<'_>) -> BTreeMap<MetricName, Metric> {
     let mut metrics = BTreeMap::new();
     let map = reader.object("metrics");
     for ready in ReadyMetric::ALL {
-        let is_replaced = map.is_some_and(|map| map.get(ready.name).is_some());
+        let replaced = map.and_then(|map| map.get(ready.name));
+        let is_replaced = replaced.is_some_and(|node| *node != tree::Node::Null);
         if let (false, Ok(name)) = (is_replaced, ready.name.parse::<MetricName>()) {
             let metric = Metric {
                 query: ready.query(),
@@ -413,6 +437,9 @@ fn metrics(reader: &mut Reader<'_>) -> BTreeMap<MetricName, Metric> {
                 &path,
                 format!("expected {}, found {name:?}", MetricName::EXPECTED),
             );
+        }
+        if *node == tree::Node::Null {
+            continue;
         }
         if let (Some(metric), Ok(name)) = (metric(reader, &path, node), parsed) {
             metrics.insert(name, metric);

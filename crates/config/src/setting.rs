@@ -55,6 +55,10 @@ pub(crate) trait Setting: Sized {
     fn from_text(text: &str) -> Result<Self, Vec<Wrong>>;
     /// The value in the form of the file, secrets masked.
     fn show(&self) -> Value;
+    /// The same as it was written, for types that have several spellings of one value; a text for a variable.
+    fn show_as(&self, _written: &Node<'_>) -> Value {
+        self.show()
+    }
     fn schema() -> Value;
 }
 
@@ -116,6 +120,12 @@ pub(crate) fn whole(number: &Number) -> Option<u64> {
             .contains(&value)
             .then_some(value as u64)
     })
+}
+
+/// The number without the exponent or fraction that a whole one may be written with: the document does not keep which
+/// of them it was.
+pub(crate) fn in_digits(number: &Number) -> Value {
+    whole(number).map_or_else(|| number.clone().into(), Value::from)
 }
 
 /// A setting that is a whole number within limits.
@@ -187,6 +197,11 @@ pub(crate) trait Text: Sized {
     fn parse(text: &str) -> Result<Self, Option<String>>;
     fn show(&self) -> String;
 
+    /// The value as it was written. A type that hides a part of it hides that here, too.
+    fn show_as(&self, written: &str) -> String {
+        written.to_owned()
+    }
+
     /// The few types that may also stand as a number in the file.
     fn from_number(_: &Number) -> Option<Self> {
         None
@@ -219,6 +234,15 @@ impl<T: Text> Setting for T {
         Text::show(self).into()
     }
 
+    fn show_as(&self, written: &Node<'_>) -> Value {
+        match written {
+            _ if <T as Text>::SECRET => Setting::show(self),
+            Node::Text(text) => Text::show_as(self, text).into(),
+            Node::Number(number) => in_digits(number),
+            Node::Null | Node::Bool(_) | Node::List(_) | Node::Map(_) => Setting::show(self),
+        }
+    }
+
     fn schema() -> Value {
         <T as Text>::schema()
     }
@@ -242,6 +266,11 @@ impl<T: Setting> Setting for Option<T> {
 
     fn show(&self) -> Value {
         self.as_ref().map_or_else(|| "".into(), T::show)
+    }
+
+    fn show_as(&self, written: &Node<'_>) -> Value {
+        let value = self.as_ref();
+        value.map_or_else(|| self.show(), |value| value.show_as(written))
     }
 
     fn schema() -> Value {

@@ -13,7 +13,7 @@ use crate::names::{self, ChatId, EmailAddress, Host, LabelPrefix, NamespaceName,
 use crate::secret::{MASK, Secret, SecretUrl};
 use crate::setting::{Text, whole};
 use crate::size::ByteSize;
-use crate::url::HttpUrl;
+use crate::url::{HttpUrl, without_login};
 
 /// The schema of texts of one form.
 fn pattern(pattern: &str) -> Value {
@@ -162,6 +162,10 @@ impl Text for HttpUrl {
 
     fn show(&self) -> String {
         self.to_string()
+    }
+
+    fn show_as(&self, _written: &str) -> String {
+        Text::show(self)
     }
 
     fn schema() -> Value {
@@ -328,6 +332,10 @@ impl Text for MetricsServer {
             MetricsServer::ApiServer => METRICS_API.to_owned(),
             MetricsServer::Url(url) => url.to_string(),
         }
+    }
+
+    fn show_as(&self, written: &str) -> String {
+        without_login(written)
     }
 
     fn schema() -> Value {

@@ -379,7 +379,7 @@ fn a_file_with_mistakes_can_be_mended_one_by_one() {
 
 #[test]
 fn secrets_move_out_of_the_file_and_mean_the_same() {
-    let text = "{\n  \"email\": {\"password\": \"hunter2\", \"username\": \"\"},\n  \"alert\": {\"webhookUrl\": \"https://hook/x\", \"webhookHeaders\": {\"X-A\": \"1\", \"X-B\": \"2\"}}\n}\n";
+    let text = "{\n  \"email\": {\"password\": \"hunter2\", \"username\": \"\"},\n  \"alert\": {\"webhookUrl\": \"https://hook/x\", \"webhookHeaders\": {\"X-A\": \"1\", \"X-C\": null, \"X-B\": \"2\"}}\n}\n";
     let file = File {
         name: "config.json",
         text,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use ng_config::{File, Format, Inputs, resolve};
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const SHIPPED: &str = include_str!("../../../config/config.json");
 
@@ -89,6 +89,7 @@ fn is_of(kind: &Value, value: &Value) -> bool {
         "string" => value.is_string(),
         "boolean" => value.is_boolean(),
         "number" => value.is_number(),
+        "null" => value.is_null(),
         "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
         other => panic!("the type {other} is not known here"),
     }
@@ -146,6 +147,53 @@ fn each_mistake_is_refused_by_both() {
             "{}",
             path.display()
         );
+    }
+}
+
+/// Null is how a layer of Helm or Kustomize takes a key out of the layer below.
+#[test]
+fn null_says_the_same_as_nothing_in_both() {
+    let schema = ng_config::schema();
+    let defaults = resolve(&Inputs::default());
+    let mut paths: Vec<&str> = defaults
+        .entries
+        .iter()
+        .filter(|entry| entry.path != "namespace" && !entry.path.starts_with("metrics."))
+        .flat_map(|entry| {
+            entry
+                .path
+                .match_indices('.')
+                .map(|(end, _)| &entry.path[..end])
+                .chain([entry.path.as_str()])
+        })
+        .collect();
+    paths.extend([
+        "python",
+        "metrics",
+        "metrics.gpu",
+        "metrics.readyChanges",
+        "alert.webhookHeaders.X-Team",
+    ]);
+    for path in paths {
+        let keys = path.rsplit('.');
+        let document = keys.fold(Value::Null, |inner, key| json!({key: inner}));
+        let text = document.to_string();
+        assert!(accepts(&schema, &document), "{text}");
+        let file = Some(File {
+            name: "config.json",
+            text: &text,
+            format: Format::Json,
+        });
+        let resolution = resolve(&Inputs {
+            file,
+            ..Inputs::default()
+        });
+        assert_eq!(
+            (resolution.errors, resolution.warnings),
+            (vec![], vec![]),
+            "{text}"
+        );
+        assert_eq!(resolution.config, defaults.config, "{text}");
     }
 }
 

@@ -123,7 +123,7 @@ pub fn split_secrets(
         let mut wanted = Node::Map(parse(&current).map_err(EditError::Syntax)?);
         let (held, blank) = match find(&wanted, path.steps()) {
             Some(Node::Text(held)) if !held.is_empty() => (held.to_string(), Node::Text("".into())),
-            Some(Node::Map(Map(lines))) if !lines.is_empty() => {
+            Some(Node::Map(Map(lines))) if lines.iter().any(|(_, value)| *value != Node::Null) => {
                 (header_lines(lines), Node::Map(Map::default()))
             }
             _ => continue,
@@ -146,7 +146,8 @@ fn header_lines(entries: &[(Cow<'_, str>, Node<'_>)]) -> String {
         Node::Text(text) => format!("{name}: {text}\n"),
         other => format!("{name}: {}\n", other.to_json()),
     };
-    entries.iter().map(line).collect()
+    let given = entries.iter().filter(|(_, value)| *value != Node::Null);
+    given.map(line).collect()
 }
 
 /// The new text, and whether all of it was printed anew. What an edit in place gives is read again and believed only

@@ -5,6 +5,7 @@ use serde_json::{Number, Value, json};
 use super::EditError;
 use super::path::{Path, Step};
 use crate::resolve::{Inputs, resolve};
+use crate::sections::IGNORED;
 use crate::suggest::nearest;
 use crate::tree::{Format, Node};
 
@@ -34,7 +35,7 @@ fn schema_at(path: &Path) -> Result<Option<Value>, EditError> {
         _ => None,
     };
     match (key(0), key(1), key(2)) {
-        (Some("python"), ..) => return Ok(None),
+        (Some(IGNORED), ..) => return Ok(None),
         (Some("metrics"), Some(_), None) if steps.len() == 2 => {
             return Ok(Some(json!({"type": "object"})));
         }

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use anyhow::{anyhow, bail};
-use ng_config::{Config, Entry, Inputs, Issue, State, Used, inspect, read_secrets, resolve};
+use ng_config::{
+    Config, Entry, IGNORED, Inputs, Issue, State, Used, inspect, read_secrets, resolve,
+};
 use ng_hook::log::Value as Field;
 use serde_json::{Value, json};
 
@@ -119,6 +121,8 @@ pub(super) fn get(args: &GetArgs, desk: &Desk) -> Result<Printed, Failure> {
         Some(Value::String(text)) => Ok(Printed::done(format!("{text}\n"))),
         Some(value @ (Value::Array(_) | Value::Object(_))) => Printed::json(value),
         Some(value) => Ok(Printed::done(format!("{value}\n"))),
+        // It has no defaults, but it is a section that exists.
+        None if path.to_string() == IGNORED => Printed::json(&json!({})),
         None => Err(Failure::Usage(anyhow!("{path}: there is no such setting"))),
     }
 }
@@ -145,7 +149,7 @@ pub(super) fn refuse_invalid(seen: &Seen, desk: &Desk) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The effective settings in the form of the file.
+/// The effective settings in the form of the file, and the section that is ignored as the file has it.
 fn document(seen: &Seen) -> Value {
     let mut root = json!({});
     for entry in seen
@@ -164,10 +168,10 @@ fn document(seen: &Seen) -> Value {
 pub(super) fn show(args: &ShowArgs, desk: &Desk) -> Result<Printed, Failure> {
     let seen = look(&args.file, desk)?;
     refuse_invalid(&seen, desk)?;
+    // What is ignored has no effect.
+    let effective = || seen.entries.iter().filter(|entry| entry.path != IGNORED);
     if args.output == Form::Json {
-        let settings: Vec<Value> = seen
-            .entries
-            .iter()
+        let settings: Vec<Value> = effective()
             .map(|entry| {
                 json!({
                     "path": entry.path, "value": entry.value,
@@ -184,9 +188,7 @@ pub(super) fn show(args: &ShowArgs, desk: &Desk) -> Result<Printed, Failure> {
     };
     let rows: Vec<[String; 3]> = std::iter::once(["SETTING", "VALUE", "FROM"].map(str::to_owned))
         .chain(
-            seen.entries
-                .iter()
-                .map(|entry| [entry.path.clone(), value(entry), entry.origin.to_string()]),
+            effective().map(|entry| [entry.path.clone(), value(entry), entry.origin.to_string()]),
         )
         .collect();
     Ok(Printed::done(table(&rows)))

@@ -363,6 +363,70 @@ fn update_keeps_links_and_rights_and_needs_a_file() {
 }
 
 #[test]
+fn get_and_show_print_what_was_written() {
+    let desk = Desk::new();
+    desk.put("c.json", SHIPPED);
+    let get = |section: &str, key: &str| {
+        let place = ["get", "-c", "c.json", "--section", section, "--key", key];
+        desk.call_with(&place, &[("LOG_LEVEL", "error")], "").stdout
+    };
+    let shipped: Value = serde_json::from_str(SHIPPED).unwrap();
+    assert_eq!(shipped["prometheus"]["queryTimeout"], "60s");
+    assert_eq!(get("prometheus", "queryTimeout"), "60s\n");
+    for (section, key, value) in [
+        ("alert", "retryDelay", "90s"),
+        ("alert", "batchTimeout", "1500ms"),
+        ("log", "maxAge", "168h"),
+        ("log", "level", "debug"),
+        ("log", "maxSize", "1000kb"),
+    ] {
+        let set = [
+            "set", "-c", "c.json", "-s", section, "-k", key, "--value", value,
+        ];
+        assert_eq!(desk.call(&set).status, Some(0), "{section}.{key}");
+        assert_eq!(get(section, key), format!("{value}\n"), "{section}.{key}");
+        let shown = desk.call(&["show", "-c", "c.json", "-o", "json"]).stdout;
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        let path = format!("{section}.{key}");
+        let mut entries = shown.as_array().unwrap().iter();
+        let entry = entries.find(|entry| entry["path"] == path.as_str());
+        assert_eq!(entry.unwrap()["value"], value, "{path}");
+    }
+}
+
+#[test]
+fn get_answers_for_the_section_that_is_ignored() {
+    let desk = Desk::new();
+    desk.put("c.json", SHIPPED);
+    desk.put("none.yaml", "python: null\n");
+    desk.put("config/config.yaml", "python: {timeout: 300s}\n");
+    for (place, expected) in [
+        (
+            &["-c", "c.json", "-s", "python", "-k", "enabled"][..],
+            "true\n",
+        ),
+        (&["-c", "c.json", "-s", "python", "-k", "timeout"], "300s\n"),
+        (&["-c", "c.json", "-k", "python.maxRetries"], "3\n"),
+        (&["-c", "none.yaml", "-s", "python"], "{}\n"),
+        (&["-s", "python"], "{\n  \"timeout\": \"300s\"\n}\n"),
+    ] {
+        let outcome = desk.call(&[&["get"], place].concat());
+        assert_eq!(parts(&outcome), (Some(0), expected, ""), "{place:?}");
+    }
+    let shipped: Value = serde_json::from_str(SHIPPED).unwrap();
+    let all: Value = serde_json::from_str(&desk.call(&["get", "-c", "c.json"]).stdout).unwrap();
+    assert_eq!(all["python"], shipped["python"]);
+    let missing = desk.call(&["get", "-c", "c.json", "-s", "python", "-k", "nothing"]);
+    let said = "config-loader: python.nothing: there is no such setting\n";
+    assert_eq!(parts(&missing), (Some(2), "", said));
+    let shown = desk.call(&["show", "-c", "c.json"]);
+    assert!(
+        !shown.stdout.contains("python"),
+        "it has no effect: {shown:?}"
+    );
+}
+
+#[test]
 fn show_tells_where_each_value_came_from() {
     let desk = Desk::new();
     desk.put("config/config.json", r#"{"email": {"smtpPort": 25, "password": "hunter2"}, "alert": {"webhookHeaders": {"X-Token": "hunter2"}}}"#);
