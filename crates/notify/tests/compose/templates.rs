@@ -100,6 +100,18 @@ fn templates_see_the_facts() {
 }
 
 #[test]
+fn a_condition_is_described_by_its_author() {
+    let mut alert = sample::alert();
+    alert.conditions[0].description = Some("负载过高".to_owned());
+    let body = "{{#each conditions}}[{{description}}]{{metric}} {{/each}}";
+    let composed = with_spec(&[alert], &spec(json!({"subject": "s", "body": body})));
+    assert_eq!(
+        composed.message.body,
+        "[负载过高]cpuLoadRatio [memoryUtilizationPercent > 90]memoryUtilizationPercent"
+    );
+}
+
+#[test]
 fn both_schemas_say_the_same() {
     let alert = [sample::alert()];
     // Spec, title, summary, body.

@@ -258,8 +258,10 @@ fn input(condition: &ConditionSpec, node: &NodeArgument) -> Input {
         None => Seen::Unknown(String::new()),
     };
     let needed = ng_config::duration::parse(&condition.duration).unwrap_or_default();
+    let description = condition.description.trim();
     Input {
         test,
+        description: (!description.is_empty()).then(|| description.to_owned()),
         seen,
         true_for: None,
         needed: ng_engine::time::millis(needed),

@@ -153,6 +153,21 @@ fn four_arguments_are_a_call_unless_the_first_is_a_command() {
 }
 
 #[test]
+fn conditions_of_a_direct_call_are_told_in_the_words_of_the_rule() {
+    let receiver = Receiver::good();
+    let desk = Desk::new(receiver.url());
+    let rule = r#"{"name": "hot", "conditions": [
+        {"metric": "cpuLoadRatio", "operator": ">", "value": 1.5, "description": "too hot"},
+        {"metric": "cpuLoadRatio", "operator": ">", "value": 1}]}"#;
+    let done = call(&desk, &["", rule, r#"["n1"]"#, r#"["webhook"]"#], &[]);
+    assert_eq!(done.status, Some(0), "{done:?}");
+    let requests = receiver.requests();
+    let conditions = &requests[0].body["nodes"][0]["conditions"];
+    assert_eq!(conditions[0]["description"], "too hot", "{conditions}");
+    assert_eq!(conditions[1].get("description"), None, "{conditions}");
+}
+
+#[test]
 fn a_direct_call_posts_at_once_and_fails_with_its_receiver() {
     let good = Receiver::good();
     let bad = Receiver::start(|_, _| Answer::Status(500, ""));
