@@ -320,6 +320,20 @@ fn a_check_finds_names_that_are_none() {
 }
 
 #[test]
+fn a_word_in_bold_makes_no_html_of_a_body() {
+    let body = "Node {{nodeName}} is <b>hot</b>\nline2 a < b";
+    let composed = with_spec(
+        &[sample::alert()],
+        &spec(json!({"subject": "s", "body": body})),
+    );
+    assert_eq!(
+        composed.message.body,
+        "Node worker-1 is <b>hot</b>\nline2 a < b"
+    );
+    assert_eq!(composed.message.html, None);
+}
+
+#[test]
 fn bodies_in_html_are_escaped_and_have_a_text() {
     let mut alert = sample::alert();
     alert.rule_description = "<script>alert(1)</script> & more".to_owned();
