@@ -243,6 +243,7 @@ fn alike((one, other): (&Input, &Input)) -> bool {
         (one, other) => one == other,
     };
     seen && one.test == other.test
+        && one.description == other.description
         && one.needed == other.needed
         && one.verdict == other.verdict
         && one.true_for.is_some() == other.true_for.is_some()
@@ -392,6 +393,7 @@ impl Reading {
         };
         Input {
             test: input.test.clone(),
+            description: input.description.clone(),
             seen,
             true_for: input.true_for.map(|_| self.true_for),
             needed: input.needed,
@@ -431,6 +433,7 @@ mod tests {
     fn alert(node: &str, load: f64) -> Alert {
         let input = |test: &str, seen, true_for| Input {
             test: test.to_owned(),
+            description: None,
             seen,
             true_for,
             needed: 180_000,
@@ -480,7 +483,7 @@ mod tests {
 
     #[test]
     fn alerts_come_out_as_they_went_in() {
-        let changes: [fn(&mut Alert); 12] = [
+        let changes: [fn(&mut Alert); 13] = [
             |alert| alert.since = NOW.plus(std::time::Duration::from_secs(9)),
             |alert| alert.repeats = 7,
             |alert| alert.kind = AlertKind::Recovery,
@@ -495,6 +498,7 @@ mod tests {
             },
             |alert| alert.conditions[0].true_for = None,
             |alert| alert.conditions[1].seen = Seen::Unknown("stale".to_owned()),
+            |alert| alert.conditions[1].description = Some("The node is lost".to_owned()),
         ];
         let mut alerts = vec![alert("", 0.5)];
         for (change, number) in changes.iter().zip(0..) {

@@ -139,6 +139,9 @@ pub enum Happening {
 pub struct Input {
     /// The test in words, such as `cpuLoadRatio > 1.5`.
     pub test: String,
+    /// What the author of the rule says of it. Alerts of older versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
     /// The reading, or a node condition's status.
     pub seen: Seen,
     /// Milliseconds for which the test has been true.
@@ -148,6 +151,13 @@ pub struct Input {
     pub needed: i64,
     /// What follows.
     pub verdict: Verdict,
+}
+
+impl Input {
+    /// The words of the rule's author; where there are none, the test.
+    pub fn words(&self) -> &str {
+        self.description.as_deref().unwrap_or(&self.test)
+    }
 }
 
 /// What a condition was compared with.

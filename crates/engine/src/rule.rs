@@ -90,6 +90,14 @@ pub struct Condition {
     pub description: String,
 }
 
+impl Condition {
+    /// The description, if the author gave one.
+    pub(crate) fn own_words(&self) -> Option<String> {
+        let words = self.description.trim();
+        (!words.is_empty()).then(|| words.to_owned())
+    }
+}
+
 /// What a condition compares.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Test {

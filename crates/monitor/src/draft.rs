@@ -230,6 +230,7 @@ fn input(said: &words::Said<'_>, settings: &Settings) -> Option<Input> {
     };
     Some(Input {
         test: words::test(said, settings),
+        description: None,
         seen,
         true_for: Some(millis(said.now.since(episode.since))),
         needed: 0,

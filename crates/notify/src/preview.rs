@@ -34,7 +34,7 @@ pub fn preview(receiver: &Receiver, message: &Message, now: Time) -> String {
             )
         }
         Via::Http(http) => {
-            let mut text = shown(&channel::request(http, message, now));
+            let mut text = shown(http, &channel::request(http, message, now));
             let events = message.nodes.len();
             if matches!(http, Http::Pagerduty(_)) && events > 1 {
                 let more = grouped(events - 1);
@@ -44,7 +44,7 @@ pub fn preview(receiver: &Receiver, message: &Message, now: Time) -> String {
             text
         }
     };
-    receiver.redacted(&text)
+    receiver.without_secrets(&text)
 }
 
 fn log(message: &Message) -> String {
@@ -60,10 +60,11 @@ fn log(message: &Message) -> String {
     text
 }
 
-fn shown(request: &Request) -> String {
-    let mut text = format!("POST {}\n", request.url);
+fn shown(http: &Http, request: &Request) -> String {
+    let mut text = format!("POST {}\n", http.shown_url(&request.url));
     for (name, value) in &request.headers {
-        let value = if name == "authorization" { MASK } else { value };
+        let is_secret = http.is_secret_header(name);
+        let value = if is_secret { MASK } else { value };
         let _ = writeln!(text, "{name}: {value}");
     }
     let body = serde_json::from_slice::<serde_json::Value>(&request.body)
@@ -103,7 +104,11 @@ impl Receiver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_support::{AT, repeat};
+    use std::collections::BTreeMap;
+
+    use ng_config::Secret;
+
+    use crate::test_support::{AT, message, repeat};
 
     #[test]
     fn every_channel_shows_the_message_and_no_secret() {
@@ -119,6 +124,44 @@ mod tests {
             for secret in ["password", "routing-key\"", "bottoken"] {
                 assert!(!text.contains(secret), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn of_an_address_that_is_a_credential_the_host_is_shown() {
+        let address = "https://ops:pw@chat.example:8443/hook/SEK?key=k&access_token=prod";
+        let mut config = Config::default();
+        config.alert.webhook_url = address.parse().ok();
+        config.alert.webhook_headers =
+            BTreeMap::from([("X-Key".parse().unwrap(), Secret::new("xyz"))]);
+        let channels = &mut config.channels;
+        channels.slack_webhook = address.parse().ok();
+        channels.dingtalk.webhook = address.parse().ok();
+        channels.wecom_webhook = address.parse().ok();
+        channels.feishu.webhook = address.parse().ok();
+        channels.teams_webhook = address.parse().ok();
+        let message = message();
+        for channel in [
+            ChannelKind::Webhook,
+            ChannelKind::Slack,
+            ChannelKind::Dingtalk,
+            ChannelKind::Wecom,
+            ChannelKind::Feishu,
+            ChannelKind::Teams,
+        ] {
+            let receiver = Receiver::of(channel, &config).unwrap();
+            let text = preview(&receiver, &message, AT);
+            let (head, body) = text.split_once("\n\n").unwrap();
+            let line = "POST https://chat.example:8443/***\n";
+            assert!(head.starts_with(line), "{channel}: {head}");
+            for secret in ["SEK", "key=k", "pw@", "xyz"] {
+                assert!(!head.contains(secret), "{channel}: {head}");
+            }
+            // What is a word in the message stays one.
+            assert!(
+                channel != ChannelKind::Webhook || body.contains("\"prod\""),
+                "{body}"
+            );
         }
     }
 }

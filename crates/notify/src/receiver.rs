@@ -1,5 +1,7 @@
 //! Where the messages of one channel go.
 
+mod secrets;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,8 +9,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use ng_config::{
-    ChannelKind, ChatId, Config, EmailAddress, HeaderName, Host, HttpUrl, MASK, Port, Secret,
-    SecretUrl, SignedWebhook, SmtpTls,
+    ChannelKind, ChatId, Config, EmailAddress, HeaderName, Host, HttpUrl, Port, Secret, SecretUrl,
+    SignedWebhook, SmtpTls,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -194,26 +196,6 @@ impl Receiver {
         let per = Duration::from_secs(seconds);
         Some(Rate { count, per })
     }
-
-    /// The text without anything of this receiver that must not be seen.
-    pub(crate) fn redacted(&self, text: &str) -> String {
-        let mut secrets = match &self.via {
-            Via::Log => Vec::new(),
-            Via::Email(mailbox) => {
-                let login = mailbox.login.as_ref();
-                login
-                    .map(|(_, password)| password.expose())
-                    .into_iter()
-                    .collect()
-            }
-            Via::Http(http) => http.secrets(),
-        };
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets
-            .iter()
-            .filter(|secret| text.contains(**secret))
-            .fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
-    }
 }
 
 impl fmt::Debug for Receiver {
@@ -275,60 +257,6 @@ impl Http {
         }
         parts
     }
-
-    /// Every text that must not be seen. Of an address that is each long part: an answer may quote any of them.
-    fn secrets(&self) -> Vec<&str> {
-        let own = match self {
-            Self::Webhook(webhook) => webhook.headers.values().chain(&webhook.secret).collect(),
-            Self::Dingtalk(robot) | Self::Feishu(robot) => robot.secret.iter().collect(),
-            Self::Telegram(bot) => vec![&bot.token],
-            Self::Pagerduty(integration) => vec![&integration.routing_key],
-            Self::Slack(_) | Self::Wecom(_) | Self::Teams(_) | Self::Alertmanager(_) => Vec::new(),
-        };
-        let own = own.into_iter().map(Secret::expose);
-        let mut secrets: Vec<&str> = own.filter(|text| text.len() >= SHORTEST_SECRET).collect();
-        if let Self::Telegram(bot) = self {
-            // The number of the bot, and what only its owner knows.
-            let parts = bot.token.expose().split(':');
-            secrets.extend(parts.filter(|part| part.len() >= SHORTEST_URL_PART));
-        }
-        match self {
-            // These addresses are no secrets, but for the login one may carry.
-            Self::Telegram(_) | Self::Pagerduty(_) | Self::Alertmanager(_) => {
-                let login = authority(self.url()).rsplit_once('@');
-                let parts = login
-                    .into_iter()
-                    .flat_map(|(login, _)| login.split([':', '%']));
-                secrets.extend(parts.filter(|part| part.len() >= SHORTEST_SECRET));
-            }
-            Self::Webhook(_)
-            | Self::Slack(_)
-            | Self::Dingtalk(_)
-            | Self::Wecom(_)
-            | Self::Feishu(_)
-            | Self::Teams(_) => {
-                // An answer may quote a part decoded, so percent signs part, too.
-                let separators = ['/', '?', '&', '=', '#', '@', ':', '%'];
-                let parts = self.url().split(separators);
-                let host = self.host();
-                secrets
-                    .extend(parts.filter(|part| part.len() >= SHORTEST_URL_PART && *part != host));
-            }
-        }
-        secrets
-    }
-}
-
-/// What is shorter guards nothing, and would blot out words.
-const SHORTEST_SECRET: usize = 4;
-/// The shortest part of a credential in an address (`T00000000` of Slack has nine characters); words of paths such as
-/// `services` and `webhook` are mostly shorter.
-const SHORTEST_URL_PART: usize = 9;
-
-/// Login, host and port of an address.
-fn authority(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
 /// How the channel is reached, or the settings that are missing.

@@ -15,6 +15,7 @@ pub(crate) const AT: Time = Time::from_millis(1_767_323_045_678);
 pub(crate) fn node(name: &str) -> NodeFacts {
     let condition = Input {
         test: "cpuLoadRatio > 1.5".to_owned(),
+        description: None,
         seen: Seen::Value {
             value: 1.75,
             age: 15_000,
@@ -85,6 +86,7 @@ pub(crate) fn repeat() -> Message {
     let others = [
         Input {
             test: "Ready is False".to_owned(),
+            description: Some("The node is lost".to_owned()),
             seen: Seen::Status("True".to_owned()),
             true_for: None,
             needed: 0,
@@ -92,6 +94,7 @@ pub(crate) fn repeat() -> Message {
         },
         Input {
             test: "diskUtilizationPercent > 90".to_owned(),
+            description: None,
             seen: Seen::Unknown("stale".to_owned()),
             true_for: None,
             needed: 60_000,

@@ -2,12 +2,8 @@
 
 use serde_json::{Map, Number, Value};
 
-/// Names that older templates use for a metric, beside its plain snake case.
-const ALIASES: [(&str, &str); 3] = [
-    ("cpuUtilizationPercent", "cpu_utilization"),
-    ("memoryUtilizationPercent", "memory_utilization"),
-    ("diskUtilizationPercent", "disk_utilization"),
-];
+/// The end of a metric's name in snake case, and the shorter one that older templates use.
+const UTILIZATION: (&str, &str) = ("_utilization_percent", "_utilization");
 
 /// The largest integer below which every integer is exact in an `f64`.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -51,11 +47,11 @@ fn twins(fields: Map<String, Value>) -> Map<String, Value> {
             with_snake_case(value)
         };
         let snake = snake_case(&key);
+        if let Some(what) = snake.strip_suffix(UTILIZATION.0) {
+            extra.push((format!("{what}{}", UTILIZATION.1), value.clone()));
+        }
         if snake != key {
             extra.push((snake, value.clone()));
-        }
-        if let Some((_, alias)) = ALIASES.iter().find(|(name, _)| *name == key) {
-            extra.push(((*alias).to_owned(), value.clone()));
         }
         out.insert(key, value);
     }
@@ -109,7 +105,10 @@ mod tests {
     #[test]
     fn keys_get_snake_case_twins() {
         let data = json!({
-            "nodeName": "n", "metrics": {"memoryUtilizationPercent": 1, "cpuLoadRatio": 2},
+            "nodeName": "n", "metrics": {
+                "memoryUtilizationPercent": 1, "cpuLoadRatio": 2, "podUtilizationPercent": 3,
+                "inodeUtilizationPercent": 4, "gpuUtilizationPercent": 5, "utilizationPercent": 6,
+            },
             "actions": [{"dryRun": true}], "labels": {"appName": "x"}, "podCPU": 1
         });
         let got = with_snake_case(data);
@@ -117,6 +116,10 @@ mod tests {
         assert_eq!(got["metrics"]["memory_utilization"], 1);
         assert_eq!(got["metrics"]["memory_utilization_percent"], 1);
         assert_eq!(got["metrics"]["cpu_load_ratio"], 2);
+        assert_eq!(got["metrics"]["pod_utilization"], 3);
+        assert_eq!(got["metrics"]["inode_utilization"], 4);
+        assert_eq!(got["metrics"]["gpu_utilization"], 5);
+        assert_eq!(got["metrics"]["utilization_percent"], 6);
         assert_eq!(got["actions"][0]["dry_run"], true);
         assert_eq!(got["labels"], json!({"appName": "x"}));
         assert_eq!(got["pod_cpu"], 1);

@@ -341,6 +341,7 @@ pub(super) fn explain(
             true_for: true_for.map(millis),
             needed: millis(condition.duration),
             verdict: verdict_of(condition, true_for, truth),
+            description: condition.own_words(),
             test,
         });
     }

@@ -308,6 +308,7 @@ impl Run<'_, '_> {
             let true_for = self.tick(timer, truth);
             inputs.push(Input {
                 test: condition.test.to_string(),
+                description: condition.own_words(),
                 seen: condition::seen(
                     &condition.test,
                     *column,

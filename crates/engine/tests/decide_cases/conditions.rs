@@ -1,6 +1,6 @@
 //! Conditions: durations, gaps, unknown readings, logic.
 
-use ng_engine::plan::Happening;
+use ng_engine::plan::{Happening, Input};
 
 use crate::decide_support::{Story, events, happened};
 
@@ -125,6 +125,27 @@ recoveryConditions: [{metric: cpuLoadRatio, operator: '<', value: 0.6, duration:
         'T',
         "below the trigger, above the recovery"
     );
+}
+
+#[test]
+fn the_words_of_the_author_go_with_a_condition_into_the_alert() {
+    let rule = "conditions:
+  - {metric: cpuLoadRatio, operator: '>', value: 1, duration: 0s, description: ' too hot '}
+  - {metric: cpuLoadRatio, operator: '>', value: 0, duration: 0s, description: ' '}
+recoveryConditions: [{metric: cpuLoadRatio, operator: '<', value: 0.6, duration: 0s, description: cool again}]
+actions: [{type: alert}]
+recoveryActions: [{type: alert}]";
+    let mut story = Story::new(["n1"]).rule("hot", rule);
+    for (load, want) in [
+        (2.0, &["too hot", "cpuLoadRatio > 0"][..]),
+        (0.5, &["cool again"]),
+    ] {
+        story.load("n1", load);
+        let plan = story.after(600);
+        let inputs = &plan.alerts[0].conditions;
+        let words: Vec<&str> = inputs.iter().map(Input::words).collect();
+        assert_eq!(words, want);
+    }
 }
 
 /// Sets both metrics of `n1` to high, low or unknown.

@@ -186,6 +186,9 @@ impl Shape {
         let mut start = before(place).to_vec();
         let mut condition = Object::begin(&mut start);
         condition.text("test", &input.test);
+        if let Some(words) = &input.description {
+            condition.text("description", words);
+        }
         match &input.seen {
             Seen::Value { .. } => {
                 condition.field("value");

@@ -171,7 +171,7 @@ fn condition(input: &Input) -> Value {
         Seen::Value { .. } | Seen::Status(_) => "",
     };
     json!({
-        "description": input.test,
+        "description": input.words(),
         "metric": metric,
         "operator": operator,
         "value": threshold,

@@ -1,50 +1,59 @@
 //! Bodies that are written in HTML, as the older scripts allowed: which ones are, and their text for other channels.
 
-/// Tags that make a text HTML; others, such as `<none>`, are words in brackets.
-const TAGS: [&str; 28] = [
-    "a",
-    "b",
+/// Tags that make a text HTML: those of a document and of its blocks. One that only dresses up a word, such as `<b>`,
+/// does not: in HTML the text around it would lose its line breaks. Others, such as `<none>`, are words in brackets.
+const TAGS: [&str; 29] = [
     "blockquote",
     "body",
     "br",
-    "code",
+    "center",
+    "dd",
     "div",
-    "em",
-    "font",
+    "dl",
+    "dt",
     "h1",
     "h2",
     "h3",
     "h4",
+    "h5",
+    "h6",
+    "head",
     "hr",
     "html",
-    "i",
-    "img",
     "li",
     "ol",
     "p",
     "pre",
-    "span",
-    "strong",
+    "section",
     "table",
+    "tbody",
     "td",
     "th",
+    "thead",
     "tr",
     "ul",
 ];
 
 /// Tags behind which a line ends.
-const LINES: [&str; 13] = [
+const LINES: [&str; 20] = [
     "blockquote",
     "br",
+    "center",
+    "dd",
     "div",
+    "dl",
+    "dt",
     "h1",
     "h2",
     "h3",
     "h4",
+    "h5",
+    "h6",
     "hr",
     "li",
     "p",
     "pre",
+    "section",
     "table",
     "tr",
 ];
@@ -52,7 +61,7 @@ const LINES: [&str; 13] = [
 /// Tags whose content is no text.
 const HIDDEN: [&str; 3] = ["head", "script", "style"];
 
-/// Whether the text holds at least one tag of HTML.
+/// Whether the text holds at least one tag that makes it HTML.
 pub(super) fn is_html(text: &str) -> bool {
     tags(text).any(|tag| TAGS.contains(&tag.name.as_str()))
 }
@@ -206,6 +215,15 @@ mod tests {
         for (text, want) in [
             ("load < 5 and > 3", false),
             ("<none> <b", false),
+            ("Node is <b>hot</b>\nline 2, a < b", false),
+            (
+                "see <a href=\"https://x\">this</a> <code>df</code> <img src=\"x\">",
+                false,
+            ),
+            ("<b>hot</b><hr>", true),
+            ("<tr><td>a</td></tr>", true),
+            ("</ol>", true),
+            ("<h5>a</h5>", true),
             ("pods: <unknown>", false),
             ("a<br>b", true),
             ("a<br/>b", true),
@@ -237,6 +255,7 @@ mod tests {
                 "- a\n- b c\nd",
             ),
             ("a<br><br><br><br>b", "a\n\nb"),
+            ("<h6>a</h6>b <b>c</b>", "a\nb c"),
             ("<script>alert(1)", ""),
             ("a <b <i <p", "a <b <i <p"),
         ] {

@@ -89,6 +89,7 @@ fn pod(name: &str, cpu: f64, memory: f64) -> TopPod {
 fn input(test: &str, value: f64) -> Input {
     Input {
         test: test.to_owned(),
+        description: None,
         seen: Seen::Value {
             value,
             age: 12_000,

@@ -100,6 +100,18 @@ fn templates_see_the_facts() {
 }
 
 #[test]
+fn a_condition_is_described_by_its_author() {
+    let mut alert = sample::alert();
+    alert.conditions[0].description = Some("负载过高".to_owned());
+    let body = "{{#each conditions}}[{{description}}]{{metric}} {{/each}}";
+    let composed = with_spec(&[alert], &spec(json!({"subject": "s", "body": body})));
+    assert_eq!(
+        composed.message.body,
+        "[负载过高]cpuLoadRatio [memoryUtilizationPercent > 90]memoryUtilizationPercent"
+    );
+}
+
+#[test]
 fn both_schemas_say_the_same() {
     let alert = [sample::alert()];
     // Spec, title, summary, body.
@@ -305,6 +317,20 @@ fn a_check_finds_names_that_are_none() {
                 .all(|problem| problem.kind == ProblemKind::Doubtful)
         );
     }
+}
+
+#[test]
+fn a_word_in_bold_makes_no_html_of_a_body() {
+    let body = "Node {{nodeName}} is <b>hot</b>\nline2 a < b";
+    let composed = with_spec(
+        &[sample::alert()],
+        &spec(json!({"subject": "s", "body": body})),
+    );
+    assert_eq!(
+        composed.message.body,
+        "Node worker-1 is <b>hot</b>\nline2 a < b"
+    );
+    assert_eq!(composed.message.html, None);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use ng_engine::plan::{ActionNote, Alert, AlertKind, Input, Seen, Verdict};
 use ng_engine::rule::{Comparison, Severity};
 use ng_engine::spec::{ActionSpec, ChannelSpec, ConditionSpec, RuleSpec};
 use ng_engine::time::Time;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Scene;
 use super::direct::Arguments;
@@ -23,8 +23,8 @@ pub(crate) struct Call {
     pub(crate) alerts: Vec<Alert>,
     /// May be empty: then the template's or the configured ones.
     pub(crate) channels: Vec<ChannelSpec>,
-    /// What of the rule cannot be read; the alert goes out without it.
-    pub(crate) doubt: Option<String>,
+    /// What of the rule and the nodes cannot be read; the alert goes out without it.
+    pub(crate) doubts: Vec<String>,
 }
 
 impl Call {
@@ -33,10 +33,10 @@ impl Call {
         [template, rule, nodes, channels]: &Arguments,
         scene: &Scene,
     ) -> Result<Self, Vec<String>> {
-        let mut mistakes = Vec::new();
+        let (mut mistakes, mut doubts) = (Vec::new(), Vec::new());
         let mut note = |what: &str, mistake: String| mistakes.push(format!("{what}: {mistake}"));
-        let rule = RuleFacts::read(rule).map_err(|mistake| note("RULE_JSON", mistake));
-        let nodes = read_nodes(nodes).map_err(|mistake| note("NODES_JSON", mistake));
+        let rule = RuleFacts::read(rule, &mut doubts).map_err(|mistake| note("RULE_JSON", mistake));
+        let nodes = read_nodes(nodes, &mut doubts).map_err(|mistake| note("NODES_JSON", mistake));
         let channels = read_channels(channels).map_err(|mistake| note("CHANNELS_JSON", mistake));
         let (Ok(rule), Ok(nodes), Ok(channels)) = (rule, nodes, channels) else {
             return Err(mistakes);
@@ -58,7 +58,7 @@ impl Call {
             template: template.trim().to_owned(),
             alerts,
             channels,
-            doubt: rule.doubt,
+            doubts,
         })
     }
 }
@@ -69,12 +69,11 @@ struct RuleFacts {
     kind: AlertKind,
     severity: Severity,
     spec: RuleSpec,
-    doubt: Option<String>,
 }
 
 impl RuleFacts {
-    /// A whole object, or its spec alone.
-    fn read(json: &str) -> Result<Self, String> {
+    /// A whole object, or its spec alone; what neither of them says may stand beside it in words of its own.
+    fn read(json: &str, doubts: &mut Vec<String>) -> Result<Self, String> {
         let value = parse(json)?;
         let Value::Object(object) = &value else {
             return Err(format!(
@@ -84,27 +83,33 @@ impl RuleFacts {
         };
         let whole = object.contains_key("spec");
         let spec = if whole { &object["spec"] } else { &value };
-        let (spec, doubt) = match serde_json::from_value(spec.clone()) {
-            Ok(spec) => (spec, None),
-            Err(error) => (outline(spec), Some(error.to_string())),
-        };
-        let name = match object
-            .get("metadata")
-            .and_then(|metadata| metadata["name"].as_str())
-        {
-            Some(name) => name,
-            None => object
-                .get("name")
-                .and_then(Value::as_str)
-                .unwrap_or(NO_NAME),
-        };
+        let mut spec: RuleSpec = serde_json::from_value(spec.clone()).unwrap_or_else(|error| {
+            doubts.push(format!("RULE_JSON: {error}"));
+            outline(spec)
+        });
+        let mut beside = Beside { object, doubts };
+        let name = value["metadata"]["name"].as_str().map(str::to_owned);
+        let name = name.or_else(|| beside.text(&["name", "ruleName"]));
+        let metadata = &mut spec.metadata;
+        for (own, keys) in [
+            (&mut metadata.severity, &["severity"][..]),
+            // With both, as in the body of a webhook, the description is that of the message.
+            (
+                &mut metadata.description,
+                &["ruleDescription", "description"],
+            ),
+        ] {
+            if own.trim().is_empty() {
+                *own = beside.text(keys).unwrap_or_default();
+            }
+        }
+        let severity = severity(&metadata.severity, doubts);
+        check_durations(&spec, doubts);
         Ok(Self {
-            name: name.to_owned(),
+            name: name.unwrap_or_else(|| NO_NAME.to_owned()),
             kind: kind(object.get("type"))?,
-            severity: Severity::parse(&spec.metadata.severity.to_lowercase())
-                .unwrap_or(Severity::Warning),
+            severity,
             spec,
-            doubt,
         })
     }
 
@@ -135,6 +140,52 @@ impl RuleFacts {
             actions,
             muted: None,
             notice: None,
+        }
+    }
+}
+
+/// What stands in a rule's JSON beside `metadata` and `spec`.
+struct Beside<'a> {
+    object: &'a Map<String, Value>,
+    doubts: &'a mut Vec<String>,
+}
+
+impl Beside<'_> {
+    /// The text under the first of these keys that has one.
+    fn text(&mut self, keys: &[&str]) -> Option<String> {
+        keys.iter().find_map(|key| match self.object.get(*key)? {
+            Value::Null => None,
+            Value::String(text) => (!text.trim().is_empty()).then(|| text.trim().to_owned()),
+            other => {
+                let found = kind_of(other);
+                self.doubts
+                    .push(format!("RULE_JSON: {key}: expected a text, found {found}"));
+                None
+            }
+        })
+    }
+}
+
+/// The severity of this name; without one, and for one that is not known, a warning.
+fn severity(name: &str, doubts: &mut Vec<String>) -> Severity {
+    let name = name.trim();
+    let known = Severity::parse(&name.to_lowercase());
+    if known.is_none() && !name.is_empty() {
+        doubts.push(format!(
+            "RULE_JSON: severity: expected info, warning or critical, found {name:?}"
+        ));
+    }
+    known.unwrap_or(Severity::Warning)
+}
+
+/// A condition without a duration that can be read is told of as one without any.
+fn check_durations(spec: &RuleSpec, doubts: &mut Vec<String>) {
+    let all = spec.conditions.iter().chain(&spec.recovery_conditions);
+    for duration in all.map(|condition| condition.duration.as_str()) {
+        if !duration.is_empty() && ng_config::duration::parse(duration).is_err() {
+            doubts.push(format!(
+                "RULE_JSON: duration: expected one such as \"5m\", found {duration:?}"
+            ));
         }
     }
 }
@@ -170,7 +221,7 @@ struct NodeArgument {
 }
 
 /// Names, or objects with a name and, where they are known, metrics; one alone need not be in a list.
-fn read_nodes(json: &str) -> Result<Vec<NodeArgument>, String> {
+fn read_nodes(json: &str, doubts: &mut Vec<String>) -> Result<Vec<NodeArgument>, String> {
     list(parse(json)?)
         .iter()
         .map(|value| {
@@ -186,17 +237,46 @@ fn read_nodes(json: &str) -> Result<Vec<NodeArgument>, String> {
                 let found = kind_of(value);
                 format!("expected names of nodes, or objects such as {{\"name\": \"node-1\"}}, found {found}")
             })?;
-            let metrics = value.get("metrics").and_then(Value::as_object);
             Ok(NodeArgument {
                 name: name.trim().to_owned(),
-                metrics: metrics
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)))
-                    .collect(),
+                metrics: read_metrics(value.get("metrics"), doubts),
             })
         })
         .collect()
+}
+
+/// Numbers by name, also such as stand in quotes.
+fn read_metrics(value: Option<&Value>, doubts: &mut Vec<String>) -> BTreeMap<String, f64> {
+    let metrics = match value {
+        None | Some(Value::Null) => return BTreeMap::new(),
+        Some(Value::Object(metrics)) => metrics,
+        Some(other) => {
+            let found = kind_of(other);
+            doubts.push(format!(
+                "NODES_JSON: metrics: expected an object such as {{\"cpuLoadRatio\": 1.5}}, found {found}"
+            ));
+            return BTreeMap::new();
+        }
+    };
+    let known = metrics.iter().filter(|(_, value)| !value.is_null());
+    let mut read = |(name, value): (&String, &Value)| {
+        let number = number(value);
+        if number.is_none() {
+            doubts.push(format!(
+                "NODES_JSON: metrics.{name}: expected a number, found {value}"
+            ));
+        }
+        Some((name.clone(), number?))
+    };
+    known.filter_map(&mut read).collect()
+}
+
+fn number(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::String(text) => text.trim().parse().ok(),
+        other => other.as_f64(),
+    };
+    number.filter(|number: &f64| number.is_finite())
 }
 
 fn read_channels(json: &str) -> Result<Vec<ChannelSpec>, String> {
@@ -258,8 +338,10 @@ fn input(condition: &ConditionSpec, node: &NodeArgument) -> Input {
         None => Seen::Unknown(String::new()),
     };
     let needed = ng_config::duration::parse(&condition.duration).unwrap_or_default();
+    let description = condition.description.trim();
     Input {
         test,
+        description: (!description.is_empty()).then(|| description.to_owned()),
         seen,
         true_for: None,
         needed: ng_engine::time::millis(needed),

@@ -59,9 +59,9 @@ pub fn run(env: &Env, arguments: &Arguments) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    if let Some(doubt) = &call.doubt {
+    for doubt in &call.doubts {
         let fields = [("problem", doubt.into())];
-        scene.log.warn("cannot read all of the rule", &fields);
+        scene.log.warn("cannot read all of the call", &fields);
     }
     let Lookup { found, client } = look_up(&call.template, env, scene.now, &scene.log);
     let choice = found.choice(&call.template);

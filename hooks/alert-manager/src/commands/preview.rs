@@ -227,9 +227,12 @@ fn of_rule(path: &Path, sample: &[Alert], scene: &Scene) -> Result<Vec<Alert>, S
         Value::Array(nodes).to_string(),
         "[]".to_owned(),
     ];
-    Call::read(&call, scene)
-        .map(|call| call.alerts)
-        .map_err(|mistakes| format!("{}: {}", path.display(), mistakes.join("; ")))
+    let call = Call::read(&call, scene)
+        .map_err(|mistakes| format!("{}: {}", path.display(), mistakes.join("; ")))?;
+    for doubt in &call.doubts {
+        complain(&format!("{}: {doubt}", path.display()));
+    }
+    Ok(call.alerts)
 }
 
 fn templates(path: &Path, name: Option<&str>) -> Result<Vec<TemplateObject>, String> {

@@ -64,6 +64,76 @@ const CALLS: &[([&str; 4], i32, &[&str], usize)] = &[
         &["odd: n1 triggered", "Odd one", "\"severity\":\"critical\""],
         1,
     ),
+    // What is said beside metadata and spec counts where these do not say it.
+    (
+        [
+            "",
+            r#"{"name": "high", "severity": "Critical", "description": "dd"}"#,
+            r#"["n1"]"#,
+            r#"["log"]"#,
+        ],
+        0,
+        &["high: n1 triggered", "dd", "\"severity\":\"critical\""],
+        0,
+    ),
+    (
+        [
+            "",
+            r#"{"ruleName": "high", "ruleDescription": "the rule", "description": "the message"}"#,
+            r#"["n1"]"#,
+            r#"["log"]"#,
+        ],
+        0,
+        &["high: n1 triggered", "the rule", "\"severity\":\"warning\""],
+        0,
+    ),
+    (
+        [
+            "",
+            r#"{"ruleName": "other", "severity": "info", "description": "other",
+                "metadata": {"name": "hot"}, "spec": {"metadata": {"description": "own", "severity": "critical"}}}"#,
+            r#"["n1"]"#,
+            r#"["log"]"#,
+        ],
+        0,
+        &["hot: n1 triggered", "own", "\"severity\":\"critical\""],
+        0,
+    ),
+    // Name, severity, description and duration.
+    (
+        [
+            "",
+            r#"{"name": 5, "severity": "huge", "description": {}, "conditions": [
+                {"metric": "cpuLoadRatio", "operator": ">", "value": 1, "duration": "soon"}]}"#,
+            r#"["n1"]"#,
+            r#"["log"]"#,
+        ],
+        0,
+        &["unknown: n1 triggered", "\"severity\":\"warning\""],
+        4,
+    ),
+    (
+        [
+            "",
+            RULE,
+            r#"[{"name": "n1", "metrics": {"cpuLoadRatio": "3.5", "a": null}}]"#,
+            r#"["log"]"#,
+        ],
+        0,
+        &["cpuLoadRatio > 1.5: 3.5"],
+        0,
+    ),
+    (
+        [
+            "",
+            RULE,
+            r#"[{"name": "n1", "metrics": {"cpuLoadRatio": "high", "a": "inf", "b": 1}}, {"name": "n2", "metrics": [1]}]"#,
+            r#"["log"]"#,
+        ],
+        0,
+        &["n1, n2"],
+        3,
+    ),
     // A spec alone has no name.
     (
         [
@@ -150,6 +220,21 @@ fn four_arguments_are_a_call_unless_the_first_is_a_command() {
         let done = call(&desk, arguments, &[]);
         assert_eq!(done.status, Some(status), "{arguments:?}: {done:?}");
     }
+}
+
+#[test]
+fn conditions_of_a_direct_call_are_told_in_the_words_of_the_rule() {
+    let receiver = Receiver::good();
+    let desk = Desk::new(receiver.url());
+    let rule = r#"{"name": "hot", "conditions": [
+        {"metric": "cpuLoadRatio", "operator": ">", "value": 1.5, "description": "too hot"},
+        {"metric": "cpuLoadRatio", "operator": ">", "value": 1}]}"#;
+    let done = call(&desk, &["", rule, r#"["n1"]"#, r#"["webhook"]"#], &[]);
+    assert_eq!(done.status, Some(0), "{done:?}");
+    let requests = receiver.requests();
+    let conditions = &requests[0].body["nodes"][0]["conditions"];
+    assert_eq!(conditions[0]["description"], "too hot", "{conditions}");
+    assert_eq!(conditions[1].get("description"), None, "{conditions}");
 }
 
 #[test]
