@@ -337,6 +337,12 @@ impl Nodes {
             .is_some_and(|ready| ready.status == NodeStatus::True)
     }
 
+    /// Whether the node says that it is not ready. Of one that has no such condition that is not known.
+    pub fn is_not_ready(&self, node: usize) -> bool {
+        self.condition(node, "Ready")
+            .is_some_and(|ready| ready.status != NodeStatus::True)
+    }
+
     /// The reason of the condition `Ready` of a node that is not ready, if [`Interest`] wanted it.
     pub fn not_ready_reason(&self, node: usize) -> Option<&str> {
         self.not_ready.get(&node).map(|reason| &**reason)

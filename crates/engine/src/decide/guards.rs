@@ -283,7 +283,7 @@ fn start_jobs(rule: &Rule, record: &mut NodeRecord, now: Time) {
 fn out_of_service(history: &History, world: &World<'_>) -> Bits {
     let nodes = world.inputs.nodes;
     let mut counted = Bits::from_fn(nodes.len(), |node| {
-        nodes.is_unschedulable(node) || !nodes.is_ready(node)
+        nodes.is_unschedulable(node) || nodes.is_not_ready(node)
     });
     for remembered in history.rules.values() {
         for (name, record) in &remembered.records {

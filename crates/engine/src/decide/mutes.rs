@@ -37,7 +37,7 @@ pub(super) fn of_act(
     let mute = match until {
         Some(Ok(until)) if until > world.inputs.now => Some(Mute::Until(until)),
         _ if is_foreign_cordon(history, node, world) => Some(Mute::ForeignCordon),
-        _ if !nodes.is_ready(node) && due.is_some_and(|due| is_of_metrics(due.rule)) => {
+        _ if nodes.is_not_ready(node) && due.is_some_and(|due| is_of_metrics(due.rule)) => {
             Some(Mute::NotReady)
         }
         _ => None,

@@ -97,14 +97,28 @@ fn nodes_that_are_cordoned_or_not_ready_count() {
     assert_eq!(cordoned(&story), ["n0", "n1", "n8"]);
     assert!(happened(&plan, "n1", Happening::Admitted));
     assert_eq!(story.jobs("hot", "n1"), 1, "held-back evictions start, too");
-    // A node without any condition is not ready.
-    story.node("n7").conditions.clear();
+    story.node("n7").condition("Ready", "False");
     story.repeat(2, 30);
     assert_eq!(
         cordoned(&story),
         ["n0", "n1", "n8"],
         "nothing is taken back"
     );
+}
+
+/// A node that does not say how it is counts as soon as it is acted on, and not before: otherwise nodes without
+/// conditions would all be in the count already, and acting on them would be free.
+#[test]
+fn a_node_that_does_not_say_how_it_is_takes_a_place_like_any_other() {
+    let mut story = Story::new(NODES).rule("hot", CORDON);
+    story.safety.max_nodes = MaxNodes::Count(2);
+    for node in NODES {
+        story.node(node).conditions.clear();
+    }
+    heat(&mut story, &NODES, 2.0);
+    let plan = story.after(30);
+    assert_eq!(cordoned(&story), ["n0", "n1"]);
+    assert_eq!(plan.out_of_service.unwrap().counted, 2);
 }
 
 #[test]

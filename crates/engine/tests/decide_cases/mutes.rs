@@ -162,6 +162,14 @@ fn the_end_of_an_episode_is_told_if_anything_of_it_was() {
 }
 
 #[test]
+fn a_node_that_does_not_say_how_it_is_hides_nothing() {
+    let mut story = Story::new(["n1"]).rule("hot", METRIC);
+    story.node("n1").conditions.clear();
+    story.load("n1", 2.0);
+    assert_eq!(mutes(&story.after(60)), [(AlertKind::Trigger, None)]);
+}
+
+#[test]
 fn a_mute_does_not_outlive_its_episode() {
     let mut story = Story::new(["n1"]).rule("hot", METRIC);
     story.node("n1").condition("Ready", "False");
