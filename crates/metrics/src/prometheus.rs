@@ -8,7 +8,7 @@ use ng_engine::node::Nodes;
 use ng_engine::reading::{Column, Origin, Reading, Unknown};
 use ng_engine::time::Time;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{self, Deserializer, IgnoredAny, Visitor};
 
 use crate::answer::{self, Refusal, Results};
 use crate::mapping::{Index, Labels, Owner};
@@ -128,7 +128,10 @@ impl<'reader, 'fetch, 'nodes> Sink<'reader, 'fetch, 'nodes> {
         self.series += 1;
         answer::check_count(self.series, self.reader.max_samples)?;
         let Some(value) = &series.value else {
-            return Ok(());
+            return match series.histogram {
+                Some(_) => Ok(()),
+                None => Err("a series has neither a value nor a histogram".to_owned()),
+            };
         };
         match self.reader.index.owner(&series.metric) {
             Owner::Node(node) => self.put(node, value),
@@ -194,6 +197,8 @@ pub(crate) struct Series<'answer> {
     /// Missing where the series is a histogram, of which no one number can be taken.
     #[serde(default)]
     value: Option<Point>,
+    #[serde(default)]
+    histogram: Option<IgnoredAny>,
 }
 
 /// `[1700000000.123, "91.25"]`, the time in milliseconds.

@@ -165,8 +165,8 @@ fn what_is_no_vector_is_refused_with_the_words_of_the_server() {
             "cannot be read",
         ),
         (
-            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[1,{}]}]}}"#,
-            "value",
+            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{}}]}}"#,
+            "neither a value nor a histogram",
         ),
         (
             r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"x"]}]}}"#,
