@@ -4,6 +4,7 @@
 //! kept, read and sent for little more than one alone.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::history::Guard;
 use crate::plan::{ActionNote, Alert, Input, Seen};
@@ -12,16 +13,24 @@ use crate::time::Time;
 /// The most alerts in one parcel: so much is read at a time.
 pub const MOST: usize = 1000;
 /// How many of the newest parcels an alert is held against, so that alerts that are all different stay cheap.
-const OPEN: usize = 8;
+const MOST_OPEN: usize = 8;
 
 /// Alerts of different nodes that differ in nothing else but `since`, `repeats` and the numbers that were read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parcel {
     /// One of the alerts; its own numbers stand with those of the others.
     head: Alert,
-    /// Names of the nodes, one a line.
-    nodes: String,
+    /// Names of the nodes, one a line. Shared with whoever tells of them: there may be a thousand.
+    nodes: Arc<str>,
     /// What differs, one record a node.
+    numbers: Vec<u8>,
+    len: usize,
+}
+
+/// A parcel that is being filled.
+struct Open {
+    head: Alert,
+    nodes: String,
     numbers: Vec<u8>,
     len: usize,
 }
@@ -51,72 +60,68 @@ pub struct Member<'p> {
 impl Packed {
     /// Puts alerts into parcels, in each in the order of the nodes' names.
     pub fn of(alerts: &[Alert]) -> Self {
-        let mut packed = Self::default();
+        let mut parcels = Vec::new();
+        let mut places = Vec::with_capacity(alerts.len());
         // An alert never gets into a parcel before one in which an earlier alert of its node is.
         let mut first_free: HashMap<&str, usize, rustc_hash::FxBuildHasher> = HashMap::default();
         for alert in alerts {
             let free = first_free.entry(&alert.node).or_default();
-            let place = packed.put(alert, *free);
+            let place = put(&mut parcels, alert, *free);
             *free = place.0 + 1;
-            packed.places.push(place);
+            places.push(place);
         }
-        packed.sort();
-        packed
-    }
-
-    /// What reads them looks for nodes by their names, and need not sort them each time.
-    fn sort(&mut self) {
-        let mut moved: Vec<Vec<usize>> = Vec::with_capacity(self.parcels.len());
-        moved.extend(self.parcels.iter_mut().map(Parcel::sort));
-        for (parcel, place) in &mut self.places {
-            if let Some(to) = moved[*parcel].get(*place) {
-                *place = *to;
-            }
+        sort(&mut parcels, &mut places);
+        Self {
+            parcels: parcels.into_iter().map(Open::close).collect(),
+            places,
         }
-    }
-
-    fn put(&mut self, alert: &Alert, free: usize) -> (usize, usize) {
-        let count = self.parcels.len();
-        let mut places = free.max(count.saturating_sub(OPEN))..count;
-        let found = places.find(|place| self.parcels[*place].takes(alert));
-        let place = found.unwrap_or_else(|| {
-            self.parcels.push(Parcel::empty(alert.clone()));
-            count
-        });
-        let parcel = &mut self.parcels[place];
-        parcel.push(alert);
-        (place, parcel.len - 1)
     }
 }
 
-impl Parcel {
-    fn empty(head: Alert) -> Self {
-        Self {
-            head,
-            nodes: String::new(),
-            numbers: Vec::new(),
-            len: 0,
+/// What reads parcels looks for nodes by their names, and need not sort them each time.
+fn sort(parcels: &mut [Open], places: &mut [(usize, usize)]) {
+    let moved: Vec<Vec<usize>> = parcels.iter_mut().map(Open::sort).collect();
+    for (parcel, place) in places {
+        if let Some(to) = moved[*parcel].get(*place) {
+            *place = *to;
         }
     }
+}
 
+/// Puts an alert into the first parcel that takes it, from the one with this number on. Returns the parcel and the
+/// place in it.
+fn put(parcels: &mut Vec<Open>, alert: &Alert, free: usize) -> (usize, usize) {
+    let count = parcels.len();
+    let mut places = free.max(count.saturating_sub(MOST_OPEN))..count;
+    let found = places.find(|place| parcels[*place].takes(alert));
+    let place = found.unwrap_or_else(|| {
+        parcels.push(Open::new(alert.clone()));
+        count
+    });
+    let parcel = &mut parcels[place];
+    parcel.add(&alert.node, &record(alert));
+    (place, parcel.len - 1)
+}
+
+impl Parcel {
     /// A parcel of one.
     pub fn single(alert: Alert) -> Self {
-        let mut parcel = Self::empty(alert);
+        let mut parcel = Open::new(alert);
         let (node, record) = (parcel.head.node.clone(), record(&parcel.head));
         parcel.add(&node, &record);
-        parcel
+        parcel.close()
     }
 
     /// The parcel that [`Parcel::head`], [`Parcel::nodes`] and [`Parcel::numbers`] are of. Without numbers it is a
     /// parcel of one; `None` if they do not belong together.
-    pub fn from_parts(head: Alert, nodes: &str, numbers: &[u8]) -> Option<Self> {
+    pub fn from_parts(head: Alert, nodes: &Arc<str>, numbers: &[u8]) -> Option<Self> {
         let len = names(nodes).count();
         if numbers.is_empty() {
             return (len == 1).then(|| Self::single(head));
         }
         (numbers.len() == len * record_len(&head)).then(|| Self {
             head,
-            nodes: nodes.to_owned(),
+            nodes: Arc::clone(nodes),
             numbers: numbers.to_owned(),
             len,
         })
@@ -128,7 +133,7 @@ impl Parcel {
     }
 
     /// Names of the nodes, one a line.
-    pub fn nodes(&self) -> &str {
+    pub fn nodes(&self) -> &Arc<str> {
         &self.nodes
     }
 
@@ -153,14 +158,34 @@ impl Parcel {
 
     /// The parcel without the alerts whose places are not wanted; `None` if none is.
     pub fn only(&self, mut wanted: impl FnMut(usize) -> bool) -> Option<Self> {
-        let mut parcel = Self::empty(self.head.clone());
+        let mut parcel = Open::new(self.head.clone());
         let records = self.numbers.chunks_exact(record_len(&self.head));
         for (place, (node, record)) in names(&self.nodes).zip(records).enumerate() {
             if wanted(place) {
                 parcel.add(node, record);
             }
         }
-        (parcel.len > 0).then_some(parcel)
+        (parcel.len > 0).then(|| parcel.close())
+    }
+}
+
+impl Open {
+    fn new(head: Alert) -> Self {
+        Self {
+            head,
+            nodes: String::new(),
+            numbers: Vec::new(),
+            len: 0,
+        }
+    }
+
+    fn close(self) -> Parcel {
+        Parcel {
+            head: self.head,
+            nodes: self.nodes.into(),
+            numbers: self.numbers,
+            len: self.len,
+        }
     }
 
     /// Sorts the alerts by their nodes. Returns for each place the new one; nothing if all are the same.
@@ -171,7 +196,7 @@ impl Parcel {
         }
         order.sort_unstable();
         let len = record_len(&self.head);
-        let mut sorted = Self::empty(self.head.clone());
+        let mut sorted = Self::new(self.head.clone());
         let mut moved = vec![0; order.len()];
         for (to, (node, from)) in order.into_iter().enumerate() {
             sorted.add(node, &self.numbers[from * len..][..len]);
@@ -201,10 +226,6 @@ impl Parcel {
             && head.metrics.keys().eq(alert.metrics.keys())
             && head.conditions.len() == alert.conditions.len()
             && head.conditions.iter().zip(&alert.conditions).all(alike)
-    }
-
-    fn push(&mut self, alert: &Alert) {
-        self.add(&alert.node, &record(alert));
     }
 
     fn add(&mut self, node: &str, record: &[u8]) {
@@ -533,7 +554,7 @@ mod tests {
         assert_eq!(packed.places, [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0)]);
         let packed = Packed::of(&[alert("c", 1.0), alert("a", 2.0), alert("b", 3.0)]);
         assert_eq!(packed.places, [(0, 2), (0, 0), (0, 1)]);
-        assert_eq!(packed.parcels[0].nodes(), "a\nb\nc");
+        assert_eq!(packed.parcels[0].nodes().as_ref(), "a\nb\nc");
         let packed = Packed::of(&alerts);
         assert_eq!(unpacked(&packed), alerts);
     }
@@ -562,7 +583,8 @@ mod tests {
     #[test]
     fn parts_that_do_not_belong_together_are_told() {
         let one = Parcel::single(alert("a", 1.0));
-        let parts = |nodes, numbers| Parcel::from_parts(one.head.clone(), nodes, numbers);
+        let parts =
+            |nodes: &str, numbers| Parcel::from_parts(one.head.clone(), &nodes.into(), numbers);
         assert_eq!(parts("a", &[]), Some(one.clone()), "as it was kept once");
         assert_eq!(parts("a\nb", &[]), None);
         assert_eq!(parts("a\nb", &one.numbers), None);
@@ -572,6 +594,6 @@ mod tests {
     #[test]
     fn a_line_break_in_a_name_is_a_space() {
         let alerts = [alert("a\nb", 1.0), alert("c", 1.0)];
-        assert_eq!(Packed::of(&alerts).parcels[0].nodes(), "a b\nc");
+        assert_eq!(Packed::of(&alerts).parcels[0].nodes().as_ref(), "a b\nc");
     }
 }

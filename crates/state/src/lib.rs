@@ -39,7 +39,7 @@ pub use database::{Database, Format, Notice, SetAside};
 pub use error::StateError;
 pub use monitor::{Incident, Rows};
 pub use outbox::{
-    Agenda, Claim, Delivery, DeliveryState, Facts, FreshAlert, Keep, Loaded, OpenDelivery,
+    Agenda, Claim, Delivery, DeliveryState, Facts, FreshAlerts, Keep, Loaded, OpenDelivery,
     OpenParcel, OutboxCounts, OutboxFilter, QueuedAlert, Settlement, Tally,
 };
 pub use rules::{Glance, Glances};

@@ -8,17 +8,21 @@
 //! A channel that has succeeded is `done` whatever the others do. A delivery is `pending` until `next_attempt`, `held`
 //! while its node is flapping, `skipped` when it is settled without being sent, and `dead` when it is given up.
 //!
-//! - `parcels`: alerts as they stand in the database; `ranges`: their ids; `names`: of their nodes
+//! - `parcels`: alerts as they stand in the database; `labels`: what decides about them; `ranges`: their ids; `names`:
+//!   of their nodes
 //! - `memories`: what is remembered of nodes
 //! - `admission`: what becomes of a new alert; `sending`: who sends what; `upkeep`: what is kept, by hand and by age
 
 mod admission;
+mod labels;
 mod memories;
 mod names;
 mod parcels;
 mod ranges;
 mod sending;
 mod upkeep;
+
+use std::sync::Arc;
 
 use ng_engine::parcel::Parcel;
 use ng_engine::plan::Alert;
@@ -30,7 +34,8 @@ use ranges::Range;
 use crate::error::StateError;
 use crate::place::Place;
 
-pub use admission::FreshAlert;
+pub use admission::FreshAlerts;
+pub(crate) use labels::Labels;
 pub use parcels::Loaded;
 pub(crate) use parcels::queue;
 pub use sending::{Agenda, Claim, OpenDelivery, OpenParcel, Settlement};
@@ -235,7 +240,7 @@ struct Listed {
     range: Range,
     queued: Time,
     rule: String,
-    nodes: String,
+    nodes: Arc<str>,
     parcel: Result<Parcel, serde_json::Error>,
     deliveries: Vec<(Range, Delivery)>,
 }
@@ -246,12 +251,13 @@ impl Listed {
         range: Range,
         deliveries: Vec<(Range, Delivery)>,
     ) -> rusqlite::Result<Self> {
+        let nodes = names::unpacked(row.get_ref(4)?.as_str()?).into();
         Ok(Self {
             range,
             queued: Time::from_millis(row.get(2)?),
             rule: row.get(3)?,
-            nodes: names::unpacked(row.get_ref(4)?.as_str()?),
-            parcel: parcels::read(row, 4),
+            parcel: parcels::read(row, 5, &nodes),
+            nodes,
             deliveries,
         })
     }

@@ -15,7 +15,7 @@ use crate::documents::{self, Key, LEDGERS, RECORDS};
 use crate::error::StateError;
 use crate::lazy::Lazy;
 use crate::log;
-use crate::outbox;
+use crate::outbox::{self, Labels};
 use crate::place::Place;
 use crate::rules::{self, Whose};
 
@@ -32,6 +32,7 @@ pub struct Transaction<'s> {
     past: Past,
     /// What was loaded, to tell what has changed without reading it again.
     loaded: Option<History>,
+    pub(crate) labels: Labels,
     /// Whether something was written that a power failure must not take: what was done to the cluster, or alerts.
     pub(crate) durable: bool,
     lost: Vec<String>,
@@ -55,6 +56,7 @@ impl<'s> Transaction<'s> {
             roster: None,
             past,
             loaded: None,
+            labels: Labels::default(),
             durable: false,
             lost: Vec::new(),
         })

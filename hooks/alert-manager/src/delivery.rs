@@ -162,12 +162,14 @@ fn admit(
     let flapping = desk.flapping();
     let mut news = News::default();
     if agenda.fresh {
-        transaction.admit(now, |alert, memory| {
-            let admission = memory.admit(&alert.fresh, &flapping);
+        transaction.admit(now, |alerts, memory| {
+            let admission = memory.admit(&alerts.fresh, &flapping);
             match admission {
-                Admission::Mute => news.muted += 1,
+                Admission::Mute => news.muted += alerts.nodes.len(),
                 Admission::SendFlapping => {
-                    news.began.push(format!("{} of {}", alert.node, alert.rule));
+                    let nodes = alerts.nodes.iter();
+                    let began = nodes.map(|node| format!("{node} of {}", alerts.rule));
+                    news.began.extend(began);
                 }
                 Admission::Send | Admission::Hold => {}
             }

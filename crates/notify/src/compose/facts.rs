@@ -47,7 +47,10 @@ impl<'a> Facts<'a> {
         let newest = newest(listed, parcels);
         let digests = of_nodes(&group, newest.iter().map(|newest| newest.node));
         let fingerprints: Arc<str> = shown(&digests).into();
-        let names: Vec<Arc<str>> = parcels.iter().map(|parcel| parcel.nodes().into()).collect();
+        let names: Vec<Arc<str>> = parcels
+            .iter()
+            .map(|parcel| Arc::clone(parcel.nodes()))
+            .collect();
         let nodes: Vec<NodeFacts> = newest
             .iter()
             .enumerate()

@@ -1,44 +1,28 @@
 //! What becomes of alerts that have just come in, and of those that were held.
 
-use std::cell::OnceCell;
-
 use ng_delivery::{Admission, Fresh, Memory};
-use ng_engine::parcel;
+use ng_engine::parcel::names;
 use ng_engine::plan::AlertKind;
-use ng_engine::rule::Severity;
 use ng_engine::time::Time;
-use rusqlite::{Connection, OptionalExtension as _, Params, Row, Statement, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::labels::Label;
 use super::memories::{self, Memories};
-use super::names;
 use super::parcels::read_kind;
 use super::ranges::{self, Range, Scissors};
 use crate::error::StateError;
-use crate::place::Place;
+use crate::lazy::Lazy;
 use crate::transaction::Transaction;
 
-/// An alert nothing has been decided about yet.
+/// Alerts nothing has been decided about yet, of nodes of whom the same is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FreshAlert<'a> {
-    /// Its id.
-    pub id: i64,
+pub struct FreshAlerts<'a> {
     /// Name of the rule.
     pub rule: &'a str,
-    /// Name of the node.
-    pub node: &'a str,
-    /// What decides about it.
+    /// Names of the nodes; at least one.
+    pub nodes: &'a [&'a str],
+    /// What decides about them.
     pub fresh: Fresh,
-}
-
-/// A parcel nothing has been decided about yet.
-struct FreshParcel {
-    range: Range,
-    rule: String,
-    /// Names, one a line.
-    nodes: String,
-    fresh: Fresh,
-    /// Why its producer muted it.
-    muted: Option<String>,
 }
 
 /// Counts every delivery of a range.
@@ -54,34 +38,6 @@ const FLAPS: &str = "INSERT INTO flapping VALUES(?1)";
 /// Why deliveries are held, and skipped when a newer one is.
 const FLAPPING: &str = "flapping";
 
-/// A statement that most runs do not need.
-struct Lazy<'c> {
-    connection: &'c Connection,
-    text: &'static str,
-    statement: OnceCell<Statement<'c>>,
-}
-
-impl<'c> Lazy<'c> {
-    const fn new(connection: &'c Connection, text: &'static str) -> Self {
-        Self {
-            connection,
-            text,
-            statement: OnceCell::new(),
-        }
-    }
-
-    fn execute(&mut self, params: impl Params) -> rusqlite::Result<()> {
-        if self.statement.get().is_none() {
-            let statement = self.connection.prepare(self.text)?;
-            drop(self.statement.set(statement));
-        }
-        match self.statement.get_mut() {
-            Some(statement) => statement.execute(params).map(drop),
-            None => Ok(()),
-        }
-    }
-}
-
 /// The statements of the loop over all new alerts.
 struct Desk<'c> {
     connection: &'c Connection,
@@ -94,26 +50,30 @@ struct Desk<'c> {
 }
 
 impl Transaction<'_> {
-    /// Decides about every new alert, per node oldest first; `decide` gets what is remembered of the alert's node under
-    /// its rule, and may change it. Returns how many there were.
+    /// Decides about every new alert, per node oldest first; `decide` gets what is remembered of the nodes of some
+    /// alerts under their rule, and may change it. Returns how many alerts there were.
     pub fn admit(
         &mut self,
         now: Time,
-        mut decide: impl FnMut(&FreshAlert<'_>, &mut Memory) -> Admission,
+        decide: impl FnMut(&FreshAlerts<'_>, &mut Memory) -> Admission,
     ) -> Result<usize, StateError> {
-        let fresh = fresh_parcels(&self.inner, self.place)?;
-        let Some(newest) = fresh.last() else {
-            return Ok(0);
-        };
-        let attempt = StateError::database("admit alerts", self.place);
-        self.inner
-            .execute("UPDATE admitted SET up_to = ?1", [newest.range.last])
-            .map_err(&attempt)?;
-        let mut desk = Desk::new(&self.inner).map_err(&attempt)?;
-        for parcel in &fresh {
-            desk.admit(parcel, now, &mut decide).map_err(&attempt)?;
-        }
         // A power failure may take it: what was admitted is admitted again, as if this had not been.
+        self.admit_parcels(now, decide)
+            .map_err(StateError::database("admit alerts", self.place))
+    }
+
+    fn admit_parcels(
+        &mut self,
+        now: Time,
+        mut decide: impl FnMut(&FreshAlerts<'_>, &mut Memory) -> Admission,
+    ) -> rusqlite::Result<usize> {
+        let fresh = self.labels.after(&self.inner, self.admitted()?)?;
+        let mut desk = Desk::new(&self.inner);
+        for parcel in &fresh {
+            desk.admit(parcel, now, &mut decide)?;
+        }
+        self.inner
+            .execute("UPDATE admitted SET up_to = given WHERE up_to <> given", [])?;
         let count: u64 = fresh.iter().map(|parcel| parcel.range.len()).sum();
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
@@ -131,7 +91,7 @@ impl Transaction<'_> {
         if calm.is_empty() {
             return Ok(0);
         }
-        let mut desk = Desk::new(&self.inner).map_err(&attempt)?;
+        let mut desk = Desk::new(&self.inner);
         let mut count = 0;
         for (mut run, rule) in calm {
             count += run.nodes.split('\n').count();
@@ -175,72 +135,84 @@ struct Decided {
 }
 
 impl<'c> Desk<'c> {
-    fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
-        Ok(Self {
+    fn new(connection: &'c Connection) -> Self {
+        Self {
             connection,
-            memories: Memories::new(connection)?,
+            memories: Memories::new(connection),
             flaps: Lazy::new(connection, FLAPS),
             hold: Lazy::new(connection, HOLD),
             skip: Lazy::new(connection, SKIP),
             tell: Lazy::new(connection, TELL),
             count: Lazy::new(connection, COUNT),
-        })
+        }
     }
 
     fn admit(
         &mut self,
-        parcel: &FreshParcel,
+        parcel: &Label,
         now: Time,
-        decide: &mut impl FnMut(&FreshAlert<'_>, &mut Memory) -> Admission,
+        decide: &mut impl FnMut(&FreshAlerts<'_>, &mut Memory) -> Admission,
     ) -> rusqlite::Result<()> {
-        let mut alerts: Vec<(&str, i64)> = parcel::names(&parcel.nodes)
-            .zip(parcel.range.ids())
-            .collect();
+        let alerts = names(&parcel.nodes).zip(parcel.range.ids());
+        let mut alerts: Vec<(&str, i64)> = alerts.collect();
         alerts.sort_unstable();
         let nodes: Vec<&str> = alerts.iter().map(|(node, _)| *node).collect();
+        let fresh = Fresh {
+            kind: parcel.kind,
+            severity: parcel.severity,
+            queued: parcel.queued,
+            muted: parcel.muted.is_some(),
+        };
         let mut decided = Decided::default();
-        self.memories
-            .change(&parcel.rule, &nodes, |place, remembered| {
-                let (node, id) = alerts[place];
-                let alert = FreshAlert {
-                    id,
+        self.memories.change(
+            &parcel.rule,
+            &alerts,
+            |places, memory| {
+                let some = FreshAlerts {
                     rule: &parcel.rule,
-                    node,
-                    fresh: parcel.fresh,
+                    nodes: &nodes[places.clone()],
+                    fresh,
                 };
-                let admission = decide(&alert, &mut remembered.memory);
+                let admission = decide(&some, memory);
+                let ids = alerts[places].iter().map(|(_, id)| *id);
                 match admission {
-                    Admission::Mute => decided.muted.push(id),
-                    // What is told now is newer than what was held.
-                    Admission::Send => decided.outdated.extend(remembered.held.take()),
-                    Admission::SendFlapping => {
-                        decided.flapping.push(id);
-                        decided.outdated.extend(remembered.held.take());
-                    }
-                    Admission::Hold => {
-                        decided.held.push(id);
-                        decided.outdated.extend(remembered.held.replace(id));
-                    }
+                    Admission::Mute => decided.muted.extend(ids),
+                    Admission::Send => {}
+                    Admission::SendFlapping => decided.flapping.extend(ids),
+                    Admission::Hold => decided.held.extend(ids),
                 }
-            })?;
+                admission
+            },
+            &mut decided.outdated,
+        )?;
         self.carry_out(decided, parcel.muted.as_deref().unwrap_or_default(), now)
     }
 
     fn carry_out(&mut self, decided: Decided, muted: &str, now: Time) -> rusqlite::Result<()> {
         let now = now.millis();
         for id in decided.flapping {
-            self.flaps.execute([id])?;
+            self.flaps.statement()?.execute([id])?;
         }
         for Range { first, last } in self.parted(decided.outdated)? {
-            self.skip.execute(params![first, last, FLAPPING, now])?;
+            self.skip
+                .statement()?
+                .execute(params![first, last, FLAPPING, now])?;
         }
         for Range { first, last } in self.parted(decided.muted)? {
-            self.skip.execute(params![first, last, muted, now])?;
-            self.count.execute(params![first, last, "muted", muted])?;
+            self.skip
+                .statement()?
+                .execute(params![first, last, muted, now])?;
+            self.count
+                .statement()?
+                .execute(params![first, last, "muted", muted])?;
         }
         for Range { first, last } in self.parted(decided.held)? {
-            self.hold.execute(params![first, last, FLAPPING])?;
-            self.count.execute(params![first, last, "held", FLAPPING])?;
+            self.hold
+                .statement()?
+                .execute(params![first, last, FLAPPING])?;
+            self.count
+                .statement()?
+                .execute(params![first, last, "held", FLAPPING])?;
         }
         Ok(())
     }
@@ -264,42 +236,13 @@ impl<'c> Desk<'c> {
         let now = now.millis();
         for Range { first, last } in self.parted(vec![alert])? {
             if tell {
-                self.tell.execute(params![first, last, now])?;
+                self.tell.statement()?.execute(params![first, last, now])?;
             } else {
-                self.skip.execute(params![first, last, FLAPPING, now])?;
+                self.skip
+                    .statement()?
+                    .execute(params![first, last, FLAPPING, now])?;
             }
         }
         Ok(())
     }
-}
-
-fn fresh_parcels(connection: &Connection, place: &Place) -> Result<Vec<FreshParcel>, StateError> {
-    let attempt = || StateError::database("read new alerts", place);
-    let mut statement = connection
-        .prepare(
-            "SELECT first, last, rule, nodes, kind, severity, queued, muted FROM parcel \
-             WHERE first > (SELECT up_to FROM admitted) ORDER BY first",
-        )
-        .map_err(attempt())?;
-    let rows = statement.query_map([], read_fresh).map_err(attempt())?;
-    rows.collect::<rusqlite::Result<_>>().map_err(attempt())
-}
-
-fn read_fresh(row: &Row<'_>) -> rusqlite::Result<FreshParcel> {
-    let muted: Option<String> = row.get(7)?;
-    Ok(FreshParcel {
-        range: Range {
-            first: row.get(0)?,
-            last: row.get(1)?,
-        },
-        rule: row.get(2)?,
-        nodes: names::unpacked(row.get_ref(3)?.as_str()?),
-        fresh: Fresh {
-            kind: read_kind(row.get_ref(4)?.as_str()?),
-            severity: Severity::parse(row.get_ref(5)?.as_str()?).unwrap_or(Severity::Warning),
-            queued: Time::from_millis(row.get(6)?),
-            muted: muted.is_some(),
-        },
-        muted,
-    })
 }

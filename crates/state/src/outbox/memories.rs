@@ -4,11 +4,12 @@
 //! together are a few rows; a node that goes its own way gets one of its own.
 
 use std::iter::Peekable;
+use std::ops::Range;
 
-use ng_delivery::{Memory, Told};
+use ng_delivery::{Admission, Memory, Told};
 use ng_engine::parcel;
 use ng_engine::time::Time;
-use rusqlite::{Connection, Row, Statement, params};
+use rusqlite::{Connection, Row, params};
 
 use super::names;
 use crate::lazy::Lazy;
@@ -25,6 +26,17 @@ pub(super) struct Remembered {
     pub(super) held: Option<i64>,
 }
 
+impl Remembered {
+    /// The newest alert of the node is admitted so. Returns the one that was held before, if it is no news any more.
+    fn learn(&mut self, admission: Admission, alert: i64) -> Option<i64> {
+        match admission {
+            Admission::Mute => None,
+            Admission::Send | Admission::SendFlapping => self.held.take(),
+            Admission::Hold => self.held.replace(alert),
+        }
+    }
+}
+
 /// Nodes of whom the same is remembered.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Run {
@@ -37,6 +49,10 @@ impl Run {
     /// Its key.
     fn first(&self) -> &str {
         self.nodes.split('\n').next().unwrap_or_default()
+    }
+
+    fn last(&self) -> &str {
+        self.nodes.rsplit('\n').next().unwrap_or_default()
     }
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -55,54 +71,80 @@ pub(super) const COLUMNS: &str = "score, at, calm_at, held, told, held_alert, no
 
 /// Reads and writes what is remembered.
 pub(super) struct Memories<'c> {
-    load: Statement<'c>,
-    put: Statement<'c>,
+    load: Lazy<'c>,
+    put: Lazy<'c>,
     forget: Lazy<'c>,
 }
 
 impl<'c> Memories<'c> {
-    pub(super) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
-        Ok(Self {
-            load: connection.prepare(&format!(
-                "SELECT {COLUMNS} FROM memory WHERE rule = ?1 AND node <= ?3 AND node >= \
-                 coalesce((SELECT max(node) FROM memory WHERE rule = ?1 AND node <= ?2), ?2) ORDER BY node"
-            ))?,
-            put: connection.prepare(
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Self {
+            load: Lazy::new(
+                connection,
+                format!(
+                    "SELECT {COLUMNS} FROM memory WHERE rule = ?1 AND node <= ?2 ORDER BY node DESC"
+                ),
+            ),
+            put: Lazy::new(
+                connection,
                 "REPLACE INTO memory(rule, node, nodes, score, at, calm_at, held, told, held_alert) \
                  VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?,
+            ),
             forget: Lazy::new(
                 connection,
                 "DELETE FROM memory WHERE rule = ?1 AND node = ?2",
             ),
-        })
+        }
     }
 
-    /// Changes what is remembered of these nodes of a rule, which ascend; a node may be there several times. `change`
-    /// gets the place of the node.
+    /// Changes what is remembered of the nodes of new alerts of a rule, which ascend; a node may be there several
+    /// times. `decide` gets the places of alerts of whose nodes the same is remembered. What was held and is no news
+    /// any more goes to `outdated`.
     pub(super) fn change(
         &mut self,
         rule: &str,
-        nodes: &[&str],
-        mut change: impl FnMut(usize, &mut Remembered),
+        alerts: &[(&str, i64)],
+        mut decide: impl FnMut(Range<usize>, &mut Memory) -> Admission,
+        outdated: &mut Vec<i64>,
     ) -> rusqlite::Result<()> {
-        let at_once = if nodes.len() > FEW { nodes.len() } else { 1 };
-        let mut place = 0;
-        for some in nodes.chunks(at_once) {
-            let (Some(first), Some(last)) = (some.first(), some.last()) else {
-                continue;
-            };
-            let rows = self.load.query_map([rule, first, last], Run::read)?;
-            let before: Vec<Run> = rows.collect::<rusqlite::Result<_>>()?;
+        let at_once = if alerts.len() > FEW { alerts.len() } else { 1 };
+        for from in (0..alerts.len()).step_by(at_once) {
+            let some = &alerts[from..from + at_once];
+            let before = self.load(rule, (some[0].0, some[at_once - 1].0))?;
             let mut all = Merged::new(known(&before));
-            for node in some {
-                change(place, all.seek(node));
-                place += 1;
+            if before.is_empty() && some.is_sorted_by(|one, other| one.0 < other.0) {
+                let mut memory = Memory::default();
+                let admission = decide(from..from + at_once, &mut memory);
+                for (node, id) in some {
+                    let remembered = all.seek(node);
+                    remembered.memory = memory;
+                    outdated.extend(remembered.learn(admission, *id));
+                }
+            } else {
+                for ((node, id), place) in some.iter().zip(from..) {
+                    let remembered = all.seek(node);
+                    let admission = decide(place..place + 1, &mut remembered.memory);
+                    outdated.extend(remembered.learn(admission, *id));
+                }
             }
-            let after = all.finish();
-            self.save(rule, &before, &after)?;
+            self.save(rule, &before, &all.finish())?;
         }
         Ok(())
+    }
+
+    /// Runs that have nodes from the first to the last of these, in order.
+    fn load(&mut self, rule: &str, (first, last): (&str, &str)) -> rusqlite::Result<Vec<Run>> {
+        let mut rows = self.load.statement()?.query([rule, last])?;
+        let mut runs: Vec<Run> = Vec::new();
+        // The first node may be within a run that begins before it.
+        while runs.last().is_none_or(|run| run.first() > first)
+            && let Some(row) = rows.next()?
+        {
+            runs.push(Run::read(row)?);
+        }
+        runs.retain(|run| run.last() >= first);
+        runs.reverse();
+        Ok(runs)
     }
 
     /// Replaces runs by others of the same nodes and more.
@@ -138,7 +180,7 @@ impl<'c> Memories<'c> {
             memory.told.map(told_word),
             run.remembered.held,
         ];
-        self.put.execute(row).map(drop)
+        self.put.statement()?.execute(row).map(drop)
     }
 }
 
@@ -294,6 +336,17 @@ mod tests {
         }
     }
 
+    fn change(
+        memories: &mut Memories<'_>,
+        nodes: &[&str],
+        decide: impl FnMut(Range<usize>, &mut Memory) -> Admission,
+    ) {
+        let alerts: Vec<(&str, i64)> = nodes.iter().copied().zip(1..).collect();
+        memories
+            .change("rule", &alerts, decide, &mut Vec::new())
+            .unwrap();
+    }
+
     fn rows(connection: &Connection) -> Vec<(String, Run)> {
         let mut statement = connection
             .prepare(&format!("SELECT {COLUMNS}, node FROM memory ORDER BY node"))
@@ -312,7 +365,7 @@ mod tests {
         for tables in schema::FORMAT.tables {
             connection.execute_batch(tables).unwrap();
         }
-        let mut memories = Memories::new(&connection).unwrap();
+        let mut memories = Memories::new(&connection);
         let mut expected: BTreeMap<String, f64> = BTreeMap::new();
         let mut random: u64 = 0x2545_f491_4f6c_dd1d;
         let mut below = |limit: u64| {
@@ -330,13 +383,15 @@ mod tests {
             names.sort();
             let nodes: Vec<&str> = names.iter().map(String::as_str).collect();
             let score = f64::from(u8::try_from(below(3)).unwrap() + 1);
-            memories
-                .change("rule", &nodes, |place, found| {
-                    let known = expected.get(nodes[place]).copied().unwrap_or_default();
-                    assert!((found.memory.score - known).abs() < 1e-9, "round {round}");
-                    *found = remembered(score);
-                })
-                .unwrap();
+            let decide = |places: Range<usize>, memory: &mut Memory| {
+                for node in &nodes[places] {
+                    let known = expected.get(*node).copied().unwrap_or_default();
+                    assert!((memory.score - known).abs() < 1e-9, "round {round}");
+                }
+                *memory = remembered(score).memory;
+                Admission::Send
+            };
+            change(&mut memories, &nodes, decide);
             expected.extend(names.iter().map(|name| (name.clone(), score)));
             let rows = rows(&connection);
             let found: Vec<(String, f64)> = rows
@@ -359,7 +414,7 @@ mod tests {
         }
         let names: Vec<String> = (0..1000).map(|place| format!("node-{place:04}")).collect();
         let nodes: Vec<&str> = names.iter().map(String::as_str).collect();
-        let mut memories = Memories::new(&connection).unwrap();
+        let mut memories = Memories::new(&connection);
         let steps = [
             (&nodes[..], 1.0, 4),
             // One goes its own way, and comes back.
@@ -367,9 +422,10 @@ mod tests {
             (&nodes[..], 3.0, 4),
         ];
         for (nodes, score, count) in steps {
-            memories
-                .change("rule", nodes, |_, found| *found = remembered(score))
-                .unwrap();
+            change(&mut memories, nodes, |_, memory| {
+                *memory = remembered(score).memory;
+                Admission::Send
+            });
             assert_eq!(rows(&connection).len(), count);
         }
     }

@@ -1,6 +1,7 @@
 //! Alerts as they stand in the database: in parcels, with an id each.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use ng_engine::parcel::{Packed, Parcel};
 use ng_engine::plan::{Alert, AlertKind, Mute, Seen};
@@ -25,38 +26,34 @@ pub struct Loaded {
 impl Transaction<'_> {
     /// The alerts with these ids, which ascend, without those that are gone.
     pub fn alerts(&self, ids: &[i64]) -> Result<Vec<Loaded>, StateError> {
-        load(&self.inner, ids).map_err(StateError::database("read alerts", self.place))
+        self.load_parcels(ids)
+            .map_err(StateError::database("read alerts", self.place))
     }
-}
 
-fn load(connection: &Connection, mut ids: &[i64]) -> rusqlite::Result<Vec<Loaded>> {
-    let mut statement = connection.prepare(
-        "SELECT first, last, nodes, body, numbers FROM parcel WHERE last >= ?1 AND first >= \
-         coalesce((SELECT max(first) FROM parcel WHERE first <= ?1), 0) ORDER BY first LIMIT 1",
-    )?;
-    let mut found = Vec::new();
-    while let Some(next) = ids.first() {
-        let mut rows = statement.query([next])?;
-        let Some(row) = rows.next()? else {
-            break;
-        };
-        let range = Range {
-            first: row.get(0)?,
-            last: row.get(1)?,
-        };
-        let gone = ids.partition_point(|id| *id < range.first);
-        let count = ids.partition_point(|id| *id <= range.last);
-        let (of_parcel, rest) = ids.split_at(count);
-        ids = rest;
-        let wanted = &of_parcel[gone..];
-        if !wanted.is_empty() {
-            found.push(Loaded {
-                ids: wanted.to_vec(),
-                parcel: read(row, 2).and_then(|parcel| pick(parcel, range, wanted)),
-            });
+    fn load_parcels(&self, mut ids: &[i64]) -> rusqlite::Result<Vec<Loaded>> {
+        let mut statement = self
+            .inner
+            .prepare("SELECT body, numbers FROM parcel WHERE first = ?1")?;
+        let mut found = Vec::new();
+        while let Some(next) = ids.first() {
+            let Some(label) = self.labels.of(&self.inner, *next)? else {
+                ids = &ids[1..];
+                continue;
+            };
+            let range = label.range;
+            let (wanted, rest) = ids.split_at(ids.partition_point(|id| *id <= range.last));
+            ids = rest;
+            let mut rows = statement.query([range.first])?;
+            if let Some(row) = rows.next()? {
+                let parcel = read(row, 0, &label.nodes);
+                found.push(Loaded {
+                    ids: wanted.to_vec(),
+                    parcel: parcel.and_then(|parcel| pick(parcel, range, wanted)),
+                });
+            }
         }
+        Ok(found)
     }
-    Ok(found)
 }
 
 /// The alerts that are wanted of a parcel.
@@ -81,19 +78,17 @@ fn mismatch() -> serde_json::Error {
     serde::de::Error::custom("nodes and numbers do not belong together")
 }
 
-/// From the columns `nodes`, `body` and `numbers`.
-pub(super) fn read(row: &Row<'_>, column: usize) -> Result<Parcel, serde_json::Error> {
+/// From the columns `body` and `numbers`, and the names of the nodes.
+pub(super) fn read(
+    row: &Row<'_>,
+    column: usize,
+    nodes: &Arc<str>,
+) -> Result<Parcel, serde_json::Error> {
     let told = |error: rusqlite::types::FromSqlError| serde::de::Error::custom(error);
     let value = |column| row.get_ref(column).map_err(serde::de::Error::custom);
-    let head = serde_json::from_str(value(column + 1)?.as_str().map_err(told)?)?;
-    let nodes = value(column)?;
-    let numbers = value(column + 2)?;
-    Parcel::from_parts(
-        head,
-        &names::unpacked(nodes.as_str().map_err(told)?),
-        numbers.as_blob().map_err(told)?,
-    )
-    .ok_or_else(mismatch)
+    let head = serde_json::from_str(value(column)?.as_str().map_err(told)?)?;
+    let numbers = value(column + 1)?;
+    Parcel::from_parts(head, nodes, numbers.as_blob().map_err(told)?).ok_or_else(mismatch)
 }
 
 /// Puts alerts into the outbox; returns their ids.

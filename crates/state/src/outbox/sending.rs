@@ -1,15 +1,14 @@
 //! Who sends what: deliveries are claimed, started, and settled, each step committed before the next one begins.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ng_delivery::{ReceiverState, Topic, Waiting};
 use ng_engine::parcel;
-use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 
-use super::names;
-use super::parcels::read_kind;
+use super::labels::Label;
 use super::ranges::{self, Range, Scissors};
 use super::read_range;
 use super::upkeep::{CLEARED, read_cleared};
@@ -37,7 +36,7 @@ pub struct OpenParcel {
     flapping_topic: Topic,
     flapping: Vec<i64>,
     /// Names, one a line.
-    nodes: String,
+    nodes: Arc<str>,
 }
 
 /// Alerts on their way to a channel which share their fate so far.
@@ -150,11 +149,11 @@ impl Store {
     pub fn agenda(&self, now: Time) -> Result<Agenda, StateError> {
         self.connection()
             .query_row(
-                "SELECT EXISTS(SELECT * FROM parcel WHERE first > (SELECT up_to FROM admitted)), \
+                "SELECT given > up_to, \
                  EXISTS(SELECT * FROM memory WHERE calm_at <= ?1 AND calm_at IS NOT NULL), \
                  EXISTS(SELECT * FROM delivery WHERE state = 'pending' AND next_attempt <= ?1 \
                         AND state NOT IN ('done', 'skipped')), \
-                 (SELECT text FROM note WHERE key = ?2), (SELECT text FROM note WHERE key = ?3)",
+                 (SELECT text FROM note WHERE key = ?2), (SELECT text FROM note WHERE key = ?3) FROM admitted",
                 params![now.millis(), CLEARED, WARNED],
                 |row| {
                     let cleared = row.get_ref(3)?.as_str_or_null()?;
@@ -180,7 +179,36 @@ impl Transaction<'_> {
     /// Alerts that are to be sent, in the order of their ids. Within a transaction, so that what is claimed after it is
     /// what was looked at.
     pub fn open_alerts(&self, now: Time) -> Result<Vec<OpenParcel>, StateError> {
-        open_parcels(&self.inner, self.place, now)
+        self.open_parcels(now)
+            .map_err(StateError::database("read the outbox", self.place))
+    }
+
+    fn open_parcels(&self, now: Time) -> rusqlite::Result<Vec<OpenParcel>> {
+        let admitted = self.admitted()?;
+        let mut parcels: Vec<OpenParcel> = Vec::new();
+        for delivery in open_deliveries(&self.inner, self.place, now)? {
+            let first = delivery.range.first;
+            if first > admitted {
+                break;
+            }
+            if parcels.last().is_none_or(|last| last.range.last < first) {
+                let Some(label) = self.labels.of(&self.inner, first)? else {
+                    continue;
+                };
+                parcels.push(OpenParcel::of(&label));
+            }
+            if let Some(parcel) = parcels.last_mut() {
+                parcel.deliveries.push(delivery);
+            }
+        }
+        mark_flapping(&self.inner, &mut parcels)?;
+        Ok(parcels)
+    }
+
+    /// Up to which id something is decided about alerts.
+    pub(super) fn admitted(&self) -> rusqlite::Result<i64> {
+        self.inner
+            .query_row("SELECT up_to FROM admitted", [], |row| row.get(0))
     }
 
     /// Marks deliveries of a channel as this process's.
@@ -359,51 +387,33 @@ impl Transaction<'_> {
     }
 }
 
-fn open_parcels(
+/// Deliveries that nothing keeps back, oldest first, each with who is at it.
+fn open_deliveries(
     connection: &Connection,
     place: &Place,
     now: Time,
-) -> Result<Vec<OpenParcel>, StateError> {
-    let attempt = || StateError::database("read the outbox", place);
-    // The columns before the body: its pages are not touched.
-    let mut statement = connection
-        .prepare(
-            "SELECT d.first, d.last, d.channel, d.attempts, d.next_attempt, d.batch, d.claim, d.claimed_until, \
-                    p.first, p.last, p.queued, p.rule, p.kind, p.severity, p.template, p.dry_run, p.nodes, \
-                    EXISTS(SELECT * FROM flapping WHERE alert BETWEEN d.first AND d.last) \
-             FROM delivery d JOIN parcel p ON p.first = (SELECT max(first) FROM parcel WHERE first <= d.first) \
-             WHERE d.state = 'pending' AND d.state NOT IN ('done', 'skipped') \
-                   AND d.first <= (SELECT up_to FROM admitted) \
-             ORDER BY d.first",
-        )
-        .map_err(attempt())?;
-    let mut rows = statement.query([]).map_err(attempt())?;
+) -> rusqlite::Result<Vec<OpenDelivery>> {
+    let mut statement = connection.prepare(
+        "SELECT first, last, channel, attempts, next_attempt, batch, claim, claimed_until FROM delivery \
+         WHERE state = 'pending' AND state NOT IN ('done', 'skipped') ORDER BY first",
+    )?;
     let mut alive: HashMap<String, bool> = HashMap::new();
     let mut is_alive = |token: String| {
         *alive
             .entry(token)
             .or_insert_with_key(|token| claimant::is_alive(place, token))
     };
-    let mut parcels: Vec<OpenParcel> = Vec::new();
-    let (mut left, mut flaps) = (MOST_DELIVERIES, false);
+    let mut rows = statement.query([])?;
+    let mut left = MOST_DELIVERIES;
+    let mut found = Vec::new();
     while left > 0
-        && let Some(row) = rows.next().map_err(attempt())?
+        && let Some(row) = rows.next()?
     {
-        let first: i64 = row.get(8).map_err(attempt())?;
-        if parcels.last().is_none_or(|last| last.range.first != first) {
-            parcels.push(read_parcel(row).map_err(attempt())?);
-        }
-        let delivery = read_open(row, now, &mut is_alive).map_err(attempt())?;
+        let delivery = read_open(row, now, &mut is_alive)?;
         left = left.saturating_sub(delivery.range.len());
-        if let Some(parcel) = parcels.last_mut() {
-            parcel.deliveries.push(delivery);
-        }
-        flaps |= row.get::<_, bool>(17).map_err(attempt())?;
+        found.push(delivery);
     }
-    if flaps {
-        mark_flapping(connection, &mut parcels).map_err(attempt())?;
-    }
-    Ok(parcels)
+    Ok(found)
 }
 
 /// Tells the parcels which of their alerts say that a node is flapping.
@@ -426,30 +436,26 @@ fn mark_flapping(connection: &Connection, parcels: &mut [OpenParcel]) -> rusqlit
     Ok(())
 }
 
-fn read_parcel(row: &Row<'_>) -> rusqlite::Result<OpenParcel> {
-    let topic = Topic {
-        rule: row.get(11)?,
-        kind: read_kind(row.get_ref(12)?.as_str()?),
-        severity: Severity::parse(row.get_ref(13)?.as_str()?).unwrap_or(Severity::Warning),
-        template: row.get(14)?,
-        dry_run: row.get(15)?,
-        flapping: false,
-    };
-    Ok(OpenParcel {
-        deliveries: Vec::new(),
-        range: Range {
-            first: row.get(8)?,
-            last: row.get(9)?,
-        },
-        queued: Time::from_millis(row.get(10)?),
-        flapping_topic: Topic {
-            flapping: true,
-            ..topic.clone()
-        },
-        topic,
-        flapping: Vec::new(),
-        nodes: names::unpacked(row.get_ref(16)?.as_str()?),
-    })
+impl OpenParcel {
+    fn of(label: &Label) -> Self {
+        let topic = |flapping| Topic {
+            rule: label.rule.clone(),
+            kind: label.kind,
+            severity: label.severity,
+            template: label.template.clone(),
+            dry_run: label.dry_run,
+            flapping,
+        };
+        Self {
+            deliveries: Vec::new(),
+            range: label.range,
+            queued: label.queued,
+            topic: topic(false),
+            flapping_topic: topic(true),
+            flapping: Vec::new(),
+            nodes: Arc::clone(&label.nodes),
+        }
+    }
 }
 
 fn read_open(

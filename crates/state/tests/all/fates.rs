@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use ng_delivery::Admission;
+use ng_delivery::{Admission, Memory};
 use ng_engine::plan::Alert;
 use ng_engine::time::Time;
-use ng_state::{Claim, Claimant, DeliveryState, OutboxFilter, Settlement, Store, Transaction};
+use ng_state::{
+    Claim, Claimant, DeliveryState, FreshAlerts, OutboxFilter, Settlement, Store, Transaction,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -196,7 +198,7 @@ impl World {
         }
     }
 
-    /// Every second alert is admitted in this way, the others are sent.
+    /// Every second alert, of a node that is known already, is admitted in this way; the others are sent.
     fn queue(&mut self, count: usize, channels: usize, admission: Admission) {
         let chosen: Vec<&str> = CHANNELS
             .into_iter()
@@ -208,17 +210,28 @@ impl World {
             .map(|number| alert(&format!("node-{}", self.nodes + number), &chosen))
             .collect();
         self.nodes += count;
+        let every_second = alerts.iter().step_by(2);
+        let known: Vec<Alert> = every_second.map(|known| alert(&known.node, &[])).collect();
         let ids = self.write(|transaction, _| {
+            transaction.queue(&known, NOW).unwrap();
+            let remember = |_: &FreshAlerts<'_>, memory: &mut Memory| {
+                memory.score = 1.0;
+                Admission::Mute
+            };
+            assert_eq!(transaction.admit(NOW, remember).unwrap(), known.len());
             let ids = transaction.queue(&alerts, NOW).unwrap();
-            let admitted = transaction.admit(NOW, |alert, _| match alert.id % 2 {
-                0 => admission,
-                _ => Admission::Send,
+            let admitted = transaction.admit(NOW, |_, memory| {
+                if memory.score > 0.0 {
+                    admission
+                } else {
+                    Admission::Send
+                }
             });
             assert_eq!(admitted.unwrap(), count);
             ids
         });
-        for id in ids {
-            let state = match (id % 2, admission) {
+        for (id, place) in ids.into_iter().zip(0..) {
+            let state = match (place % 2, admission) {
                 (0, Admission::Mute) => DeliveryState::Skipped,
                 (0, Admission::Hold) => DeliveryState::Held,
                 _ => DeliveryState::Pending,

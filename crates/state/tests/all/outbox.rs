@@ -7,7 +7,7 @@ use ng_delivery::{Admission, Memory, ReceiverState, Told};
 use ng_engine::plan::{Alert, AlertKind};
 use ng_engine::time::Time;
 use ng_state::{
-    Claim, DeliveryState, FreshAlert, Keep, OpenParcel, OutboxFilter, Settlement, Store,
+    Claim, DeliveryState, FreshAlerts, Keep, OpenParcel, OutboxFilter, Settlement, Store,
     Transaction,
 };
 use tempfile::TempDir;
@@ -69,8 +69,13 @@ fn new_alerts_are_admitted_once_and_in_order() {
             transaction.open_alerts(NOW).unwrap().is_empty(),
             "nothing is sent that was not admitted"
         );
-        let admitted = transaction.admit(NOW, |alert, memory| {
-            seen.push((alert.node.to_owned(), *memory));
+        let admitted = transaction.admit(NOW, |alerts, memory| {
+            seen.extend(
+                alerts
+                    .nodes
+                    .iter()
+                    .map(|node| ((*node).to_owned(), *memory)),
+            );
             memory.told = Some(Told::Triggered);
             Admission::Send
         });
@@ -114,7 +119,7 @@ fn only_the_newest_alert_of_a_node_is_held() {
     let calm_at = later(60);
     let ids = queue(&mut store, &[alert("a", &["log"]), alert("a", &["log"])]);
     write(&mut store, |transaction| {
-        let hold = |_: &FreshAlert<'_>, memory: &mut Memory| {
+        let hold = |_: &FreshAlerts<'_>, memory: &mut Memory| {
             memory.calm_at = Some(calm_at);
             Admission::Hold
         };
@@ -147,7 +152,7 @@ fn each_of_several_that_are_held_is_let_go() {
     let nodes = ["a", "b", "c"].map(|node| alert(node, &["log"]));
     let ids = queue(&mut store, &nodes);
     write(&mut store, |transaction| {
-        let hold = |_: &FreshAlert<'_>, memory: &mut Memory| {
+        let hold = |_: &FreshAlerts<'_>, memory: &mut Memory| {
             memory.calm_at = Some(NOW);
             Admission::Hold
         };
@@ -331,7 +336,7 @@ fn what_is_settled_is_kept_for_a_while_and_what_is_open_for_ever() {
         .flat_map(|name| queue(&mut store, &[alert(name, &["log"])]))
         .collect();
     write(&mut store, |transaction| {
-        let stale = |_: &FreshAlert<'_>, memory: &mut Memory| {
+        let stale = |_: &FreshAlerts<'_>, memory: &mut Memory| {
             memory.score = 1.0;
             Admission::Send
         };
