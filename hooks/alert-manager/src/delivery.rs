@@ -1,7 +1,7 @@
 //! One delivery run: what is new is admitted, what is due is claimed, sent and settled.
 //!
 //! ```text
-//! [admit ─▶ plan ─▶ claim] ─▶ [start] ─▶ send ─▶ [settle] ─▶ [start the next] ─▶ …
+//! [admit ─▶ plan ─▶ claim ─▶ start] ─▶ send ─▶ [settle ─▶ start the next] ─▶ send ─▶ …
 //!                              one message of a receiver at a time
 //! ```
 //!
@@ -97,8 +97,8 @@ impl Desk<'_> {
     }
 }
 
-/// Delivers what is due; to be called where there is work. `share` is only called when there is something to send.
-/// Returns whether there was.
+/// Delivers what is due; to be called where there is work. `share` comes first: once an attempt is counted, nothing may
+/// fail before it is made. Returns whether there was something to send.
 pub fn deliver(
     store: &mut Store,
     agenda: &Agenda,
@@ -107,24 +107,18 @@ pub fn deliver(
     share: impl FnOnce(&mut Store) -> anyhow::Result<Shared>,
 ) -> anyhow::Result<bool> {
     let claimant = store.claimant(chance.number())?;
+    let shared = Arc::new(share(store)?);
     let mut transaction = store.begin()?;
     let news = admit(&mut transaction, agenda, desk)?;
-    let lanes = plan::claim(&mut transaction, agenda, desk, &claimant)?;
+    let lanes = plan::lanes(&mut transaction, agenda, desk)?;
+    let has_some = !lanes.is_empty();
+    let mut run = lanes::Run::new((desk, &claimant, chance), lanes, &shared)?;
+    run.begin(&mut transaction)?;
     transaction.commit()?;
     (desk.step)(Step::Committed);
     news.log(desk.log);
-    if lanes.is_empty() {
-        return Ok(false);
-    }
-    let shared = Arc::new(share(store)?);
-    lanes::Run {
-        store,
-        desk,
-        claimant: &claimant,
-        chance,
-    }
-    .send(lanes, &shared)?;
-    Ok(true)
+    run.send(store)?;
+    Ok(has_some)
 }
 
 /// What was decided about new alerts.

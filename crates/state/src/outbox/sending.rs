@@ -14,6 +14,7 @@ use super::read_range;
 use super::upkeep::{CLEARED, read_cleared};
 use crate::claimant::{self, Claimant};
 use crate::error::StateError;
+use crate::lazy::Lazy;
 use crate::place::Place;
 use crate::store::Store;
 use crate::transaction::Transaction;
@@ -144,6 +145,46 @@ pub enum Settlement {
     Released,
 }
 
+/// A change of deliveries, in SQL.
+struct Change<'a> {
+    /// What is set.
+    set: &'a str,
+    /// Which of them are changed.
+    which: &'a str,
+    /// Of the parameters from the fourth on; the first three are both ends of a range and the channel.
+    values: &'a [&'a dyn ToSql],
+}
+
+impl<'a> Change<'a> {
+    /// Changes the delivery that is all of the range.
+    fn of_one<'c>(&self, connection: &'c Connection) -> Lazy<'c> {
+        let Self { set, which, .. } = self;
+        let text = format!(
+            "UPDATE delivery SET {set} WHERE first = ?1 AND channel = ?3 AND last = ?2 AND {which}"
+        );
+        Lazy::new(connection, text)
+    }
+
+    /// Changes all deliveries that lie within the range, and returns their ranges.
+    fn of_all<'c>(&self, connection: &'c Connection) -> Lazy<'c> {
+        let Self { set, which, .. } = self;
+        let text = format!(
+            "UPDATE delivery SET {set} WHERE first BETWEEN ?1 AND ?2 AND last <= ?2 AND channel = ?3 AND {which} \
+             RETURNING first, last"
+        );
+        Lazy::new(connection, text)
+    }
+
+    fn values<'v>(&self, range: &'v Range, channel: &'v &'v str) -> Vec<&'v dyn ToSql>
+    where
+        'a: 'v,
+    {
+        let mut values: Vec<&dyn ToSql> = vec![&range.first, &range.last, channel];
+        values.extend(self.values);
+        values
+    }
+}
+
 impl Store {
     /// What there is to decide or to send now. Cheap: it reads no alert.
     pub fn agenda(&self, now: Time) -> Result<Agenda, StateError> {
@@ -219,18 +260,18 @@ impl Transaction<'_> {
         claim: Claim<'_>,
     ) -> Result<(), StateError> {
         let (token, until) = (claim.claimant.token(), claim.until.millis());
-        self.change(
-            "UPDATE delivery SET claim = ?4, claimed_until = ?5 \
-             WHERE first BETWEEN ?1 AND ?2 AND last <= ?2 AND channel = ?3 AND state = 'pending' RETURNING first, last",
-            (channel, alerts),
-            &[&token, &until],
-        )
-        .map(drop)
-        .map_err(StateError::database("claim deliveries", self.place))
+        let change = Change {
+            set: "claim = ?4, claimed_until = ?5",
+            which: "state = 'pending'",
+            values: &[&token, &until],
+        };
+        self.change((channel, alerts), &change)
+            .map(drop)
+            .map_err(StateError::database("claim deliveries", self.place))
     }
 
-    /// Counts an attempt before it is made. Returns the alerts that are still to be sent: somebody may have dropped
-    /// some of them meanwhile.
+    /// Counts an attempt at a message, whose alerts this process has claimed, before it is made. Returns the alerts that
+    /// are still to be sent: somebody may have dropped some of them meanwhile.
     pub fn start(
         &mut self,
         channel: &str,
@@ -238,15 +279,38 @@ impl Transaction<'_> {
         alerts: &[i64],
         claim: Claim<'_>,
     ) -> Result<Vec<i64>, StateError> {
+        self.start_those(
+            "claim = ?4 AND state = 'pending'",
+            (channel, batch, alerts),
+            claim,
+        )
+    }
+
+    /// Claims and counts an attempt at once, where this transaction has seen that nobody else is at it.
+    pub fn claim_and_start(
+        &mut self,
+        channel: &str,
+        batch: i64,
+        alerts: &[i64],
+        claim: Claim<'_>,
+    ) -> Result<Vec<i64>, StateError> {
+        self.start_those("state = 'pending'", (channel, batch, alerts), claim)
+    }
+
+    fn start_those(
+        &self,
+        which: &str,
+        (channel, batch, alerts): (&str, i64, &[i64]),
+        claim: Claim<'_>,
+    ) -> Result<Vec<i64>, StateError> {
         let (token, until) = (claim.claimant.token(), claim.until.millis());
+        let change = Change {
+            set: "attempts = attempts + 1, batch = ?5, claim = ?4, claimed_until = ?6",
+            which,
+            values: &[&token, &batch, &until],
+        };
         let started = self
-            .change(
-                "UPDATE delivery SET attempts = attempts + 1, batch = ?5, claimed_until = ?6 \
-                 WHERE first BETWEEN ?1 AND ?2 AND last <= ?2 AND channel = ?3 AND state = 'pending' AND claim = ?4 \
-                 RETURNING first, last",
-                (channel, alerts),
-                &[&token, &batch, &until],
-            )
+            .change((channel, alerts), &change)
             .map_err(StateError::database("start deliveries", self.place))?;
         let mut ids: Vec<i64> = started.into_iter().flat_map(Range::ids).collect();
         ids.sort_unstable();
@@ -274,15 +338,15 @@ impl Transaction<'_> {
             Settlement::Released => ("pending", None, None),
         };
         let settled = (state != "pending").then_some(now.millis());
+        let change = Change {
+            set: "state = ?4, next_attempt = coalesce(?5, next_attempt), \
+                  last_error = CASE WHEN ?4 = 'done' THEN NULL ELSE coalesce(?6, last_error) END, \
+                  settled = ?7, claim = NULL, claimed_until = NULL",
+            which: "state = 'pending'",
+            values: &[&state, &at, &reason, &settled],
+        };
         let changed = self
-            .change(
-                "UPDATE delivery SET state = ?4, next_attempt = coalesce(?5, next_attempt), \
-                 last_error = CASE WHEN ?4 = 'done' THEN NULL ELSE coalesce(?6, last_error) END, \
-                 settled = ?7, claim = NULL, claimed_until = NULL \
-                 WHERE first BETWEEN ?1 AND ?2 AND last <= ?2 AND channel = ?3 AND state = 'pending' RETURNING first, last",
-                (channel, alerts),
-                &[&state, &at, &reason, &settled],
-            )
+            .change((channel, alerts), &change)
             .map_err(StateError::database("settle deliveries", self.place))?;
         let count = changed.into_iter().map(Range::len).sum();
         // A message that a power failure lets us forget would be sent again.
@@ -290,29 +354,29 @@ impl Transaction<'_> {
         Ok(count)
     }
 
-    /// Changes the deliveries of alerts on a channel. The statement gets a range of ids, the channel and the rest,
-    /// changes the deliveries that lie within, and returns their ranges.
+    /// Changes the deliveries of alerts on a channel, and returns their ranges.
     fn change(
         &self,
-        statement: &str,
         (channel, alerts): (&str, &[i64]),
-        rest: &[&dyn ToSql],
+        change: &Change<'_>,
     ) -> rusqlite::Result<Vec<Range>> {
-        if alerts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut statement = self.inner.prepare(statement)?;
-        let mut change = |range: Range, changed: &mut Vec<Range>| -> rusqlite::Result<()> {
-            let mut values: Vec<&dyn ToSql> = vec![&range.first, &range.last, &channel];
-            values.extend(rest);
-            for row in statement.query_map(&values[..], read_range)? {
-                changed.push(row?);
-            }
-            Ok(())
-        };
+        let (mut whole, mut within) = (change.of_one(&self.inner), change.of_all(&self.inner));
         let mut changed = Vec::new();
         for range in ranges::of(alerts.iter().copied()) {
+            let values = change.values(&range, &channel);
+            // Most often a range is one delivery.
+            if whole.statement()?.execute(&values[..])? > 0 {
+                changed.push(range);
+                continue;
+            }
             let before = changed.len();
+            let mut change = |range: Range, changed: &mut Vec<Range>| -> rusqlite::Result<()> {
+                let values = change.values(&range, &channel);
+                for row in within.statement()?.query_map(&values[..], read_range)? {
+                    changed.push(row?);
+                }
+                Ok(())
+            };
             change(range, &mut changed)?;
             let left = range.without(&changed[before..]);
             if left.is_empty() {

@@ -156,6 +156,11 @@ impl World {
             Step::Attempt { which, channel } => {
                 let (ids, channel) = (which.ids(self.newest), CHANNELS[channel]);
                 let started = self.write(|transaction, claim| {
+                    if ids.len() % 2 == 0 {
+                        return transaction
+                            .claim_and_start(channel, 1, &ids, claim)
+                            .unwrap();
+                    }
                     transaction.claim(channel, &ids, claim).unwrap();
                     transaction.start(channel, 1, &ids, claim).unwrap()
                 });

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use ng_config::ChannelKind;
 use ng_delivery::{Batch, Next, next};
+use ng_engine::parcel::Parcel;
 use ng_hook::log::{Field, Level, Value};
 use ng_notify::LogValue;
+use ng_notify::compose::Problem;
 use ng_notify::message::Outcome;
-use ng_state::{Claim, Claimant, Settlement, Store};
+use ng_state::{Claim, Claimant, Settlement, Store, Transaction};
 
 use super::plan::Lane;
 use super::{CLAIM, Desk, Step};
@@ -29,10 +31,11 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// The part of a run that sends.
 pub(super) struct Run<'r, 'd> {
-    pub(super) store: &'r mut Store,
-    pub(super) desk: &'r Desk<'d>,
-    pub(super) claimant: &'r Claimant,
-    pub(super) chance: &'r mut Chance,
+    desk: &'r Desk<'d>,
+    claimant: &'r Claimant,
+    chance: &'r mut Chance,
+    active: Vec<Active>,
+    events: Inbox<Event>,
 }
 
 /// A receiver at work.
@@ -41,6 +44,8 @@ struct Active {
     /// `None`: its thread does not keep to its deadlines, and gets nothing more.
     worker: Option<Worker>,
     flight: Option<Flight>,
+    /// The message that was started and is sent as soon as that is committed.
+    job: Option<Job>,
 }
 
 impl Active {
@@ -58,10 +63,22 @@ struct Flight {
     deadline: Instant,
 }
 
-impl Run<'_, '_> {
-    /// Sends everything that the run has time for.
-    pub(super) fn send(mut self, lanes: Vec<Lane>, shared: &Arc<Shared>) -> anyhow::Result<()> {
-        let began = Instant::now();
+/// Whose deliveries are that are started.
+#[derive(Clone, Copy)]
+enum Held {
+    /// Nobody's, as was seen in the same transaction.
+    ByNobody,
+    /// This process's, by a claim.
+    ByUs,
+}
+
+impl<'r, 'd> Run<'r, 'd> {
+    /// Gets everything ready that could fail before an attempt is counted.
+    pub(super) fn new(
+        (desk, claimant, chance): (&'r Desk<'d>, &'r Claimant, &'r mut Chance),
+        lanes: Vec<Lane>,
+        shared: &Arc<Shared>,
+    ) -> std::io::Result<Self> {
         let (sender, events) = channel();
         let mut active = Vec::with_capacity(lanes.len());
         let is_alone = lanes.len() == 1;
@@ -80,50 +97,81 @@ impl Run<'_, '_> {
                 lane,
                 worker: Some(worker),
                 flight: None,
+                job: None,
             });
         }
-        drop(sender);
-        for place in 0..active.len() {
-            self.advance(&mut active, place, None)?;
+        Ok(Self {
+            desk,
+            claimant,
+            chance,
+            active,
+            events,
+        })
+    }
+
+    /// Starts the first message of each receiver and claims the others: in the transaction in which they were planned,
+    /// so that what is claimed is what was looked at.
+    pub(super) fn begin(&mut self, transaction: &mut Transaction<'_>) -> anyhow::Result<()> {
+        for place in 0..self.active.len() {
+            self.start_next(transaction, place, Held::ByNobody)?;
+            let lane = &self.active[place].lane;
+            for batch in &lane.queue {
+                transaction.claim(&lane.channel, &batch.alerts, self.claim())?;
+            }
         }
-        while active.iter().any(|lane| lane.flight.is_some())
-            || (began.elapsed() < PATIENCE && self.waits_for_tokens(&active))
+        Ok(())
+    }
+
+    /// Sends everything that the run has time for, once that transaction is committed.
+    pub(super) fn send(mut self, store: &mut Store) -> anyhow::Result<()> {
+        let began = Instant::now();
+        for place in 0..self.active.len() {
+            self.hand_over(place);
+        }
+        while self.active.iter().any(|lane| lane.flight.is_some())
+            || (began.elapsed() < PATIENCE && self.waits_for_tokens())
         {
-            self.turn(&mut active, &events)?;
+            self.turn(store)?;
         }
-        self.release(&active)
+        self.release(store)
+    }
+
+    fn claim(&self) -> Claim<'r> {
+        Claim {
+            claimant: self.claimant,
+            until: self.desk.clock.now().plus(CLAIM),
+        }
     }
 
     /// Waits for the next thing to happen, and goes on from there.
-    fn turn(&mut self, active: &mut [Active], events: &Inbox<Event>) -> anyhow::Result<()> {
-        match events.recv_timeout(self.wait(active)) {
+    fn turn(&mut self, store: &mut Store) -> anyhow::Result<()> {
+        match self.events.recv_timeout(self.wait()) {
             Ok(Event::Line(line)) => self.log_line(&line),
             Ok(Event::Ended(ended)) => {
                 (self.desk.step)(Step::Sent);
-                let place = ended.lane;
-                self.advance(active, place, Some(ended))?;
+                self.advance(store, ended.lane, Some(ended))?;
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                for place in 0..active.len() {
-                    let late = active[place].is_late();
+                for place in 0..self.active.len() {
+                    let late = self.active[place].is_late();
                     if late {
-                        active[place].worker = None;
+                        self.active[place].worker = None;
                     }
-                    self.advance(active, place, late.then(|| overdue(place)))?;
+                    self.advance(store, place, late.then(|| overdue(place)))?;
                 }
             }
         }
         Ok(())
     }
 
-    fn wait(&self, active: &[Active]) -> Duration {
+    fn wait(&self) -> Duration {
         const TOKEN_PAUSE: Duration = Duration::from_millis(100);
-        let deadlines = active.iter().filter_map(|lane| lane.flight.as_ref());
+        let deadlines = self.active.iter().filter_map(|lane| lane.flight.as_ref());
         let next = deadlines.map(|flight| flight.deadline + GRACE).min();
         let wait = next.map_or(TOKEN_PAUSE, |next| {
             next.saturating_duration_since(Instant::now())
         });
-        if self.waits_for_tokens(active) {
+        if self.waits_for_tokens() {
             wait.min(TOKEN_PAUSE)
         } else {
             wait
@@ -131,10 +179,10 @@ impl Run<'_, '_> {
     }
 
     /// Whether some receiver has more to come as soon as its rate limit allows.
-    fn waits_for_tokens(&self, active: &[Active]) -> bool {
+    fn waits_for_tokens(&self) -> bool {
         let now = self.desk.clock.now();
         self.desk.clock.started.is_some()
-            && active.iter().any(|lane| {
+            && self.active.iter().any(|lane| {
                 lane.flight.is_none()
                     && lane.worker.is_some()
                     && !lane.lane.queue.is_empty()
@@ -142,76 +190,89 @@ impl Run<'_, '_> {
             })
     }
 
-    /// Settles the attempt that is over, if one is, and then starts the receiver's next message.
+    /// Settles the attempt that is over, if one is, and starts the receiver's next message, in one transaction.
     fn advance(
         &mut self,
-        active: &mut [Active],
+        store: &mut Store,
         place: usize,
         ended: Option<Ended>,
     ) -> anyhow::Result<()> {
-        let Some(lane) = active.get_mut(place) else {
+        let Some(lane) = self.active.get_mut(place) else {
             return Ok(());
         };
-        if ended.is_some() && lane.flight.is_none() {
-            // A thread that answers after all; its message is settled already.
-            return Ok(());
+        let over = match ended {
+            Some(ended) => match lane.flight.take() {
+                Some(flight) => Some((flight, ended)),
+                // A thread that answers after all; its message is settled already.
+                None => return Ok(()),
+            },
+            None if lane.flight.is_some() || !self.may_send(place) => return Ok(()),
+            None => None,
+        };
+        let mut transaction = store.begin()?;
+        let settled = over.map(|over| self.settle(&mut transaction, place, over));
+        let settled = settled.transpose()?;
+        self.start_next(&mut transaction, place, Held::ByUs)?;
+        transaction.commit()?;
+        (self.desk.step)(Step::Committed);
+        if let Some(settled) = settled {
+            self.log_end(&self.active[place].lane.channel, &settled);
         }
-        if let Some(ended) = ended {
-            self.settle(lane, ended)?;
-        }
-        while lane.flight.is_none() {
-            let Some(batch) = self.take(lane) else {
-                return Ok(());
-            };
-            self.start(lane, place, &batch)?;
+        self.hand_over(place);
+        Ok(())
+    }
+
+    /// Whether the receiver has another message that may be sent now.
+    fn may_send(&self, place: usize) -> bool {
+        let now = self.desk.clock.now();
+        let Active { lane, worker, .. } = &self.active[place];
+        let left = self.desk.deadline.saturating_duration_since(Instant::now());
+        worker.is_some()
+            && !lane.queue.is_empty()
+            && !lane.state.is_paused(now)
+            && lane.state.tokens(lane.allowance, now) > 0
+            && left > WORTH_STARTING
+    }
+
+    /// Starts the receiver's next message, if it may be sent now and is not settled by somebody else meanwhile.
+    fn start_next(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        place: usize,
+        held: Held,
+    ) -> anyhow::Result<()> {
+        while self.active[place].flight.is_none() && self.may_send(place) {
+            if let Some(batch) = self.active[place].lane.queue.pop_front() {
+                self.start(transaction, place, (&batch, held))?;
+            }
         }
         Ok(())
     }
 
-    /// The receiver's next message, if it may be sent now.
-    fn take(&self, lane: &mut Active) -> Option<Batch> {
+    fn start(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        place: usize,
+        (batch, held): (&Batch, Held),
+    ) -> anyhow::Result<()> {
         let now = self.desk.clock.now();
-        lane.worker.as_ref()?;
-        let lane = &mut lane.lane;
-        let left = self.desk.deadline.saturating_duration_since(Instant::now());
-        let may = !lane.state.is_paused(now)
-            && lane.state.tokens(lane.allowance, now) > 0
-            && left > WORTH_STARTING;
-        may.then(|| lane.queue.pop_front()).flatten()
-    }
-
-    fn start(&mut self, lane: &mut Active, place: usize, batch: &Batch) -> anyhow::Result<()> {
-        let now = self.desk.clock.now();
-        let channel = lane.lane.channel.as_str();
-        let claim = Claim {
-            claimant: self.claimant,
-            until: now.plus(CLAIM),
+        let claim = self.claim();
+        let Active { lane, .. } = &mut self.active[place];
+        let (channel, alerts) = (&lane.channel, &batch.alerts);
+        let ids = match held {
+            Held::ByNobody => transaction.claim_and_start(channel, batch.id, alerts, claim)?,
+            Held::ByUs => transaction.start(channel, batch.id, alerts, claim)?,
         };
-        let mut transaction = self.store.begin()?;
-        let ids = transaction.start(channel, batch.id, &batch.alerts, claim)?;
         if ids.is_empty() {
             return Ok(());
         }
-        lane.lane.change_state(&mut transaction, |lane| {
-            lane.state.take(lane.allowance, now);
-        })?;
-        let found = transaction.alerts(&ids)?;
-        transaction.commit()?;
-        (self.desk.step)(Step::Committed);
-        let (mut parcels, mut ids) = (Vec::new(), Vec::with_capacity(ids.len()));
-        for loaded in found {
-            match loaded.parcel {
-                Ok(parcel) => {
-                    parcels.push(parcel);
-                    ids.extend(loaded.ids);
-                }
-                Err(error) => self.bury(&lane.lane.channel, &loaded.ids, &error)?,
-            }
-        }
+        lane.change_state(transaction, |lane| lane.state.take(lane.allowance, now))?;
+        let (parcels, ids) = self.open(transaction, place, &ids)?;
         if ids.is_empty() {
             return Ok(());
         }
-        let limit = match lane.lane.receiver.channel() {
+        let Active { lane, .. } = &self.active[place];
+        let limit = match lane.receiver.channel() {
             ChannelKind::Email => MAIL_ATTEMPT,
             _ => ATTEMPT,
         };
@@ -222,27 +283,44 @@ impl Run<'_, '_> {
         };
         let job = Job {
             lane: place,
-            flapping: lane.lane.flapping.contains(&flight.alerts[0]),
+            flapping: lane.flapping.contains(&ids[0]),
             parcels,
             ids,
             now,
             deadline: flight.deadline,
         };
-        (self.desk.step)(Step::Sending);
-        lane.flight = Some(flight);
-        if let Some(worker) = &lane.worker {
-            worker.send(job);
-        }
+        let active = &mut self.active[place];
+        (active.flight, active.job) = (Some(flight), Some(job));
         Ok(())
     }
 
-    /// Alerts that cannot be read are given up at once: they must not hold up the others.
-    fn bury(
-        &mut self,
-        channel: &str,
+    /// The alerts and their ids. Those that cannot be read are given up at once: they must not hold up the others.
+    fn open(
+        &self,
+        transaction: &mut Transaction<'_>,
+        place: usize,
         ids: &[i64],
-        error: &serde_json::Error,
+    ) -> anyhow::Result<(Vec<Parcel>, Vec<i64>)> {
+        let (mut parcels, mut readable) = (Vec::new(), Vec::with_capacity(ids.len()));
+        for loaded in transaction.alerts(ids)? {
+            match loaded.parcel {
+                Ok(parcel) => {
+                    parcels.push(parcel);
+                    readable.extend(loaded.ids);
+                }
+                Err(error) => self.bury(transaction, place, (&loaded.ids, &error))?,
+            }
+        }
+        Ok((parcels, readable))
+    }
+
+    fn bury(
+        &self,
+        transaction: &mut Transaction<'_>,
+        place: usize,
+        (ids, error): (&[i64], &serde_json::Error),
     ) -> anyhow::Result<()> {
+        let channel = &self.active[place].lane.channel;
         let which = match ids {
             [one] => format!("alert {one}"),
             [first, .., last] => format!("alerts {first} to {last}"),
@@ -254,78 +332,70 @@ impl Run<'_, '_> {
             &[("channel", channel.into()), ("reason", (&reason).into())],
         );
         let dead = Settlement::Dead { reason };
-        let mut transaction = self.store.begin()?;
         let count = transaction.settle(channel, ids, &dead, self.desk.clock.now())?;
-        transaction.tally(channel, "dead", "unreadable", count)?;
-        Ok(transaction.commit()?)
+        Ok(transaction.tally(channel, "dead", "unreadable", count)?)
     }
 
-    fn settle(&mut self, lane: &mut Active, ended: Ended) -> anyhow::Result<()> {
-        let Some(flight) = lane.flight.take() else {
-            return Ok(());
-        };
+    /// Has the message sent that was started, if one was.
+    fn hand_over(&mut self, place: usize) {
+        let active = &mut self.active[place];
+        if let (Some(job), Some(worker)) = (active.job.take(), &active.worker) {
+            (self.desk.step)(Step::Sending);
+            worker.send(job);
+        }
+    }
+
+    fn settle(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        place: usize,
+        (flight, ended): (Flight, Ended),
+    ) -> anyhow::Result<Settled> {
         let now = self.desk.clock.now();
         let chance = self.chance.fraction();
         let (end, reason) = end(ended.outcome);
         let retrying = self.desk.retrying();
         let follows = next(end, flight.attempts, &retrying, now, chance);
+        let alerts = flight.alerts.len();
         let (done, open): (Vec<i64>, Vec<i64>) = if follows == Next::Done {
             (flight.alerts, Vec::new())
         } else {
             let told: HashSet<i64> = ended.told.into_iter().collect();
             flight.alerts.into_iter().partition(|id| told.contains(id))
         };
-        let (result, settlement) = match follows {
-            Next::Done => ("delivered", Settlement::Done),
-            Next::Again(at) => {
-                let reason = reason.clone();
-                ("failed", Settlement::Again { at, reason })
-            }
-            Next::Dead => {
-                let reason = reason.clone();
-                ("dead", Settlement::Dead { reason })
-            }
-        };
-        let channel = lane.lane.channel.as_str();
-        let mut transaction = self.store.begin()?;
+        let lane = &mut self.active[place].lane;
+        let channel = lane.channel.as_str();
         let delivered = transaction.settle(channel, &done, &Settlement::Done, now)?;
         transaction.tally(channel, "delivered", "", delivered)?;
+        let (result, settlement) = fate(follows, &reason);
         let others = transaction.settle(channel, &open, &settlement, now)?;
         if others > 0 {
             transaction.tally(channel, result, "", others)?;
         }
-        lane.lane.change_state(&mut transaction, |lane| {
+        lane.change_state(transaction, |lane| {
             lane.state.ended(end, retrying.delay, now, chance);
         })?;
-        transaction.commit()?;
-        (self.desk.step)(Step::Committed);
-        let channel = lane.lane.channel.as_str();
-        let told = Told {
-            channel,
-            alerts: done.len() + open.len(),
+        Ok(Settled {
+            alerts,
             attempts: flight.attempts,
-            reason: &reason,
-        };
-        self.log_end(&told, follows);
-        self.log_notes(channel, &ended.notes, &ended.problems);
-        Ok(())
+            reason,
+            follows,
+            notes: ended.notes,
+            problems: ended.problems,
+        })
     }
 
     /// Gives back what was claimed and not tried.
-    fn release(&mut self, active: &[Active]) -> anyhow::Result<()> {
-        if active.iter().all(|lane| lane.lane.queue.is_empty()) {
+    fn release(&mut self, store: &mut Store) -> anyhow::Result<()> {
+        if self.active.iter().all(|lane| lane.lane.queue.is_empty()) {
             return Ok(());
         }
         let now = self.desk.clock.now();
-        let mut transaction = self.store.begin()?;
-        for lane in active {
-            for batch in &lane.lane.queue {
-                transaction.settle(
-                    &lane.lane.channel,
-                    &batch.alerts,
-                    &Settlement::Released,
-                    now,
-                )?;
+        let mut transaction = store.begin()?;
+        for Active { lane, .. } in &self.active {
+            for batch in &lane.queue {
+                let released = Settlement::Released;
+                transaction.settle(&lane.channel, &batch.alerts, &released, now)?;
             }
         }
         transaction.commit()?;
@@ -333,43 +403,31 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    fn log_end(&self, told: &Told<'_>, follows: Next) {
-        let Told {
-            channel,
-            alerts,
-            attempts,
-            reason,
-        } = *told;
+    fn log_end(&self, channel: &str, settled: &Settled) {
+        let log = self.desk.log;
         let mut fields: Vec<Field<'_>> = vec![
             ("channel", channel.into()),
-            ("alerts", alerts.into()),
-            ("attempt", attempts.into()),
+            ("alerts", settled.alerts.into()),
+            ("attempt", settled.attempts.into()),
         ];
-        if !reason.is_empty() {
-            fields.push(("reason", reason.into()));
+        if !settled.reason.is_empty() {
+            fields.push(("reason", (&settled.reason).into()));
         }
-        match follows {
-            Next::Done => self.desk.log.info("alerts delivered", &fields),
+        match settled.follows {
+            Next::Done => log.info("alerts delivered", &fields),
             Next::Again(at) => {
                 let at = at.to_string();
                 fields.push(("next_attempt", Value::Text(&at)));
-                self.desk.log.warn("alerts not delivered", &fields);
+                log.warn("alerts not delivered", &fields);
             }
-            Next::Dead => self.desk.log.error("alerts given up", &fields),
+            Next::Dead => log.error("alerts given up", &fields),
         }
-    }
-
-    fn log_notes(&self, channel: &str, notes: &[String], problems: &[ng_notify::compose::Problem]) {
-        for note in notes {
-            self.desk.log.warn(
-                "delivery",
-                &[("channel", channel.into()), ("note", note.into())],
-            );
+        for note in &settled.notes {
+            let fields = [("channel", channel.into()), ("note", note.into())];
+            log.warn("delivery", &fields);
         }
-        for problem in problems {
-            self.desk
-                .log
-                .warn("alert template", &[("problem", Value::Shown(problem))]);
+        for problem in &settled.problems {
+            log.warn("alert template", &[("problem", Value::Shown(problem))]);
         }
     }
 
@@ -396,12 +454,24 @@ impl Run<'_, '_> {
     }
 }
 
-/// What is logged of an attempt.
-struct Told<'a> {
-    channel: &'a str,
+/// How an attempt ended, for the log.
+struct Settled {
     alerts: usize,
     attempts: u32,
-    reason: &'a str,
+    reason: String,
+    follows: Next,
+    notes: Vec<String>,
+    problems: Vec<Problem>,
+}
+
+/// What becomes of alerts that the receiver does not have, and how they are counted.
+fn fate(follows: Next, reason: &str) -> (&'static str, Settlement) {
+    let reason = reason.to_owned();
+    match follows {
+        Next::Done => ("delivered", Settlement::Done),
+        Next::Again(at) => ("failed", Settlement::Again { at, reason }),
+        Next::Dead => ("dead", Settlement::Dead { reason }),
+    }
 }
 
 fn end(outcome: Outcome) -> (ng_delivery::Ended, String) {

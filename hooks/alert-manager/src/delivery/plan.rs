@@ -1,4 +1,4 @@
-//! What goes to which receiver in this run, claimed for this process.
+//! What goes to which receiver in this run.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use ng_config::{ChannelKind, Config, MONITOR_CHANNEL};
 use ng_delivery::{Allowance, Batch, Grouping, ReceiverState, Waiting};
 use ng_hook::Logger;
 use ng_notify::Receiver;
-use ng_state::{Agenda, Claim, Claimant, OpenParcel, Settlement, StateError, Transaction};
+use ng_state::{Agenda, OpenParcel, Settlement, StateError, Transaction};
 
-use super::{CLAIM, Desk, Unusable};
+use super::{Desk, Unusable};
 
 /// How many attempts more than configured are made of a message whose attempts end with the process.
 const MOST_CRASHES: u32 = 10;
@@ -48,12 +48,11 @@ impl Lane {
     }
 }
 
-/// Plans and claims, in one transaction: what is claimed is what was looked at.
-pub(super) fn claim(
+/// The receivers that are sent something, and what.
+pub(super) fn lanes(
     transaction: &mut Transaction<'_>,
     agenda: &Agenda,
     desk: &Desk<'_>,
-    claimant: &Claimant,
 ) -> anyhow::Result<Vec<Lane>> {
     let now = desk.clock.now();
     let open = transaction.open_alerts(now)?;
@@ -69,15 +68,6 @@ pub(super) fn claim(
                 settle_unusable(transaction, channel, &waiting, &reason, desk)?;
                 unusable.insert(channel.to_owned(), reason);
             }
-        }
-    }
-    for lane in &lanes {
-        let claim = Claim {
-            claimant,
-            until: now.plus(CLAIM),
-        };
-        for batch in &lane.queue {
-            transaction.claim(&lane.channel, &batch.alerts, claim)?;
         }
     }
     warn_unusable(transaction, agenda, &unusable, desk)?;
