@@ -17,5 +17,5 @@ mod receiver;
 
 pub use admit::{Admission, Flapping, Fresh, Memory, Told};
 pub use attempt::{Ended, Next, Retrying, next};
-pub use plan::{Batch, Grouping, MOST_IN_ONE, MOST_MESSAGES, Topic, Waiting, plan};
+pub use plan::{Batch, Grouping, MOST_IN_ONE, MOST_MESSAGES, Stretch, Topic, plan};
 pub use receiver::{Allowance, ReceiverState};

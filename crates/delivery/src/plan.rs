@@ -3,6 +3,7 @@
 //! Alerts of one topic go into one message. Per node and rule the order of queueing is kept: an alert never passes one
 //! that still waits, whatever it waits for. A message that was tried before is tried again as it was.
 
+mod pieces;
 #[cfg(test)]
 mod tests;
 
@@ -11,15 +12,17 @@ use std::hash::{Hash, Hasher};
 use std::mem::discriminant;
 use std::time::Duration;
 
+use ng_engine::parcel;
 use ng_engine::plan::AlertKind;
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
-use rustc_hash::FxBuildHasher;
+
+use self::pieces::{Piece, chunks, count, pieces};
 
 /// More messages than this are never made of the alerts of one topic that wait together.
 pub const MOST_MESSAGES: usize = 3;
 /// The most alerts in one message, whatever is configured: so much is held in memory at a time.
-pub const MOST_IN_ONE: usize = ng_engine::parcel::MOST;
+pub const MOST_IN_ONE: usize = parcel::MOST;
 
 /// What the alerts of one message have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,25 +48,41 @@ impl Hash for Topic {
     }
 }
 
-/// An alert that is not yet told on the channel: what decides when and with which others it goes out.
+/// Alerts that are not yet told on the channel and have all in common that decides when and with which others they go
+/// out, except for their nodes. Their ids are one after another, and no two of them are of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waiting<'a> {
-    /// Its id; a smaller one was queued before.
-    pub id: i64,
-    /// When it was queued.
+pub struct Stretch<'a> {
+    /// Id of the first alert; a smaller one was queued before.
+    pub first: i64,
+    /// How many alerts there are; at least one.
+    pub len: usize,
+    /// When they were queued.
     pub queued: Time,
-    /// What it is about.
+    /// What they are about.
     pub topic: &'a Topic,
-    /// Name of the node.
-    pub node: &'a str,
+    /// Names of their nodes in order, one a line; more may follow.
+    pub nodes: &'a str,
     /// Attempts so far.
     pub attempts: u32,
     /// Not to be tried before.
     pub next_attempt: Time,
-    /// The message it was tried in.
+    /// The message they were tried in.
     pub batch: Option<i64>,
-    /// Whether another process is at it.
+    /// Whether another process is at them.
     pub busy: bool,
+}
+
+impl<'a> Stretch<'a> {
+    /// Ids of the alerts, in order.
+    pub fn ids(&self) -> impl Iterator<Item = i64> + use<> {
+        (self.first..).take(self.len)
+    }
+
+    /// Names of the nodes, in the order of the ids. Where the text is too short, the rest of the names is empty.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let names = parcel::names(self.nodes).chain(std::iter::repeat(""));
+        names.take(self.len)
+    }
 }
 
 /// How many alerts go into one message.
@@ -86,44 +105,38 @@ pub struct Batch {
     pub attempts: u32,
 }
 
-/// A node under a rule, by number.
-type Subject = usize;
-
-/// A waiting alert and its subject.
-type Member<'a> = (Subject, &'a Waiting<'a>);
-
 /// Alerts of one topic, or of one message that was tried before.
 struct Group<'a> {
     /// The message that was tried before.
     retried: Option<i64>,
     busy: bool,
-    members: Vec<Member<'a>>,
+    pieces: Vec<Piece<'a>>,
 }
 
 /// The messages to send now on one channel, in the order of sending. Takes everything that waits for the channel, in
 /// the order of ids. A message may only be sent when those before it were.
-pub fn plan(waiting: &[Waiting<'_>], grouping: &Grouping, now: Time) -> Vec<Batch> {
-    let subjects = subjects(waiting);
-    let mut blocked = vec![false; waiting.len()];
-    let mut ranks = vec![0; waiting.len()];
+pub fn plan(stretches: &[Stretch<'_>], grouping: &Grouping, now: Time) -> Vec<Batch> {
+    let pieces = pieces(stretches);
+    let mut blocked = vec![false; pieces.len()];
+    let mut ranks = vec![0; pieces.len()];
     let mut batches = Vec::new();
-    for mut group in groups(waiting, &subjects) {
-        group.members.retain(|(subject, _)| !blocked[*subject]);
+    for mut group in groups(&pieces) {
+        group.pieces.retain(|piece| !blocked[piece.subject]);
         let size = group.chunk_size(grouping);
-        for chunk in group.members.chunks(size) {
-            if !group.is_ready(chunk, size, grouping, now) {
-                for (subject, _) in chunk {
-                    blocked[*subject] = true;
+        for chunk in chunks(&group.pieces, size) {
+            if !group.is_ready(&chunk, size, grouping, now) {
+                for piece in chunk {
+                    blocked[piece.subject] = true;
                 }
                 continue;
             }
-            let Some(batch) = batch(&group, chunk) else {
+            let Some(batch) = batch(&group, &chunk) else {
                 continue;
             };
-            let earlier = chunk.iter().map(|(subject, _)| ranks[*subject]);
+            let earlier = chunk.iter().map(|piece| ranks[piece.subject]);
             let rank = earlier.fold(batch.attempts, u32::max);
-            for (subject, _) in chunk {
-                ranks[*subject] = rank;
+            for piece in chunk {
+                ranks[piece.subject] = rank;
             }
             batches.push((rank, batch));
         }
@@ -134,61 +147,49 @@ pub fn plan(waiting: &[Waiting<'_>], grouping: &Grouping, now: Time) -> Vec<Batc
     batches.into_iter().map(|(_, batch)| batch).collect()
 }
 
-/// The subject of each alert, numbered from 0: names are compared once.
-fn subjects(waiting: &[Waiting<'_>]) -> Vec<Subject> {
-    let mut numbers: HashMap<(&str, &str), Subject, FxBuildHasher> = HashMap::default();
-    numbers.reserve(waiting.len());
-    waiting
-        .iter()
-        .map(|waiting| {
-            let count = numbers.len();
-            let subject = (waiting.topic.rule.as_str(), waiting.node);
-            *numbers.entry(subject).or_insert(count)
-        })
-        .collect()
-}
-
-fn batch(group: &Group<'_>, chunk: &[Member<'_>]) -> Option<Batch> {
-    let (_, first) = chunk.first()?;
+fn batch(group: &Group<'_>, chunk: &[Piece<'_>]) -> Option<Batch> {
+    let mut alerts = Vec::with_capacity(count(chunk));
+    alerts.extend(chunk.iter().flat_map(Piece::ids));
     Some(Batch {
-        id: group.retried.unwrap_or(first.id),
-        alerts: chunk.iter().map(|(_, member)| member.id).collect(),
-        attempts: chunk.iter().map(|(_, member)| member.attempts).max()?,
+        id: group.retried.or(alerts.first().copied())?,
+        alerts,
+        attempts: chunk.iter().map(|piece| piece.stretch.attempts).max()?,
     })
 }
 
 /// Groups such that all alerts of a subject are in groups one after another: nobody joins a group that lies before one
 /// in which the subject already is.
-fn groups<'a>(waiting: &'a [Waiting<'a>], subjects: &[Subject]) -> Vec<Group<'a>> {
+fn groups<'a>(pieces: &[Piece<'a>]) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     let mut newest: Newest<'a> = Newest::default();
     let mut retried: HashMap<i64, usize> = HashMap::new();
-    let mut last: Vec<Option<usize>> = vec![None; waiting.len()];
-    for (subject, member) in subjects.iter().copied().zip(waiting) {
-        let passed = last[subject];
-        let found = match member.batch {
+    let mut last: Vec<Option<usize>> = vec![None; pieces.len()];
+    for piece in pieces {
+        let stretch = piece.stretch;
+        let passed = last[piece.subject];
+        let found = match stretch.batch {
             Some(batch) => retried.get(&batch).copied(),
             None => newest
-                .get(member)
+                .get(stretch)
                 .filter(|place| passed.is_none_or(|passed| passed < *place)),
         };
         let place = found.unwrap_or(groups.len());
         if found.is_none() {
             groups.push(Group {
-                retried: member.batch,
+                retried: stretch.batch,
                 busy: false,
-                members: Vec::new(),
+                pieces: Vec::new(),
             });
-            match member.batch {
+            match stretch.batch {
                 Some(batch) => {
                     retried.insert(batch, place);
                 }
-                None => newest.set(member, place),
+                None => newest.set(stretch, place),
             }
         }
-        groups[place].busy |= member.busy;
-        groups[place].members.push((subject, member));
-        last[subject] = Some(passed.map_or(place, |passed| passed.max(place)));
+        groups[place].busy |= stretch.busy;
+        groups[place].pieces.push(*piece);
+        last[piece.subject] = Some(passed.map_or(place, |passed| passed.max(place)));
     }
     groups
 }
@@ -202,52 +203,53 @@ struct Newest<'a> {
 }
 
 impl<'a> Newest<'a> {
-    fn get(&mut self, member: &Waiting<'a>) -> Option<usize> {
+    fn get(&mut self, stretch: &Stretch<'a>) -> Option<usize> {
         if let Some((topic, busy, place)) = self.last
-            && std::ptr::eq(topic, member.topic)
-            && busy == member.busy
+            && std::ptr::eq(topic, stretch.topic)
+            && busy == stretch.busy
         {
             return Some(place);
         }
-        let place = *self.by_topic.get(&(member.topic, member.busy))?;
-        self.last = Some((member.topic, member.busy, place));
+        let place = *self.by_topic.get(&(stretch.topic, stretch.busy))?;
+        self.last = Some((stretch.topic, stretch.busy, place));
         Some(place)
     }
 
-    fn set(&mut self, member: &Waiting<'a>, place: usize) {
-        self.by_topic.insert((member.topic, member.busy), place);
-        self.last = Some((member.topic, member.busy, place));
+    fn set(&mut self, stretch: &Stretch<'a>, place: usize) {
+        self.by_topic.insert((stretch.topic, stretch.busy), place);
+        self.last = Some((stretch.topic, stretch.busy, place));
     }
 }
 
 impl Group<'_> {
-    /// How many of the members go into one message.
+    /// How many of the alerts go into one message.
     fn chunk_size(&self, grouping: &Grouping) -> usize {
         let wanted = grouping.batch_size.clamp(1, MOST_IN_ONE);
+        let count = count(&self.pieces);
         if self.retried.is_some() {
-            self.members.len().max(1)
-        } else if self.members.len() > wanted.saturating_mul(MOST_MESSAGES) {
+            count.max(1)
+        } else if count > wanted.saturating_mul(MOST_MESSAGES) {
             MOST_IN_ONE
         } else {
             wanted
         }
     }
 
-    fn is_ready(&self, chunk: &[Member<'_>], size: usize, grouping: &Grouping, now: Time) -> bool {
-        let oldest = chunk.iter().map(|(_, member)| member.queued).min();
-        let (Some((_, first)), Some(oldest)) = (chunk.first(), oldest) else {
+    fn is_ready(&self, chunk: &[Piece<'_>], size: usize, grouping: &Grouping, now: Time) -> bool {
+        let oldest = chunk.iter().map(|piece| piece.stretch.queued).min();
+        let (Some(first), Some(oldest)) = (chunk.first(), oldest) else {
             return false;
         };
-        if self.busy || chunk.iter().any(|(_, member)| member.next_attempt > now) {
+        if self.busy || chunk.iter().any(|piece| piece.stretch.next_attempt > now) {
             return false;
         }
-        let is_flood = self.members.len() > grouping.batch_size.saturating_mul(MOST_MESSAGES);
         self.retried.is_some()
-            || is_flood
-            || chunk.len() == size
-            || first.topic.severity == Severity::Critical
+            || count(chunk) == size
+            || first.stretch.topic.severity == Severity::Critical
             || now.since(oldest) >= grouping.batch_timeout
             // Queued in the future: the clock was set back, and waiting for it could take for ever.
             || oldest.since(now) > grouping.batch_timeout
+            // A flood.
+            || count(&self.pieces) > grouping.batch_size.saturating_mul(MOST_MESSAGES)
     }
 }

@@ -10,7 +10,7 @@ const GROUPING: Grouping = Grouping {
 
 /// An alert in a few letters: `t`rigger, re`p`eat or `r`ecovery of a node; `!` critical, `?` just queued, `+n`
 /// attempts in message 7, `-` not due yet, `*` busy.
-fn waiting(id: i64, text: &'static str) -> Waiting<'static> {
+fn alert(id: i64, text: &'static str) -> Stretch<'static> {
     let has = |sign: char| text.contains(sign);
     let kind = match &text[..1] {
         "t" => AlertKind::Trigger,
@@ -32,15 +32,16 @@ fn waiting(id: i64, text: &'static str) -> Waiting<'static> {
     let attempts = text
         .split_once('+')
         .map_or(0, |(_, rest)| rest[..1].parse().unwrap());
-    Waiting {
-        id,
+    Stretch {
+        first: id,
+        len: 1,
         queued: if has('?') {
             NOW
         } else {
             NOW.minus(Duration::from_secs(30))
         },
         topic: Box::leak(Box::new(topic)),
-        node: &text[1..2],
+        nodes: &text[1..2],
         attempts,
         next_attempt: if has('-') {
             NOW.plus(Duration::from_secs(1))
@@ -53,12 +54,12 @@ fn waiting(id: i64, text: &'static str) -> Waiting<'static> {
 }
 
 fn planned(texts: &'static str, grouping: &Grouping) -> String {
-    let waiting: Vec<Waiting<'static>> = texts
+    let alerts: Vec<Stretch<'static>> = texts
         .split_whitespace()
         .zip(1..)
-        .map(|(text, id)| waiting(id, text))
+        .map(|(text, id)| alert(id, text))
         .collect();
-    let batches = plan(&waiting, grouping, NOW);
+    let batches = plan(&alerts, grouping, NOW);
     let shown = batches.iter().map(|batch| {
         let ids: Vec<String> = batch.alerts.iter().map(ToString::to_string).collect();
         ids.join(",")
@@ -126,58 +127,141 @@ fn what_failed_is_tried_as_it_was_and_after_the_others() {
     }
 }
 
+/// Each alert as a stretch of its own.
+fn apart<'a>(stretches: &[Stretch<'a>]) -> Vec<Stretch<'a>> {
+    let alerts = stretches.iter().flat_map(|stretch| {
+        let alerts = stretch.ids().zip(stretch.names());
+        alerts.map(|(first, nodes)| Stretch {
+            first,
+            len: 1,
+            nodes,
+            ..*stretch
+        })
+    });
+    alerts.collect()
+}
+
 #[test]
 fn a_thousand_nodes_are_few_messages_whatever_the_size() {
+    let names: Vec<String> = (0..1000).map(|id| format!("node-{id}")).collect();
+    let stretch = Stretch {
+        len: 1000,
+        nodes: &names.join("\n"),
+        ..alert(0, "ta")
+    };
     for batch_size in [1, 10, 333, 334, 999, 1000, 5000] {
         let grouping = Grouping {
             batch_size,
             ..GROUPING
         };
-        let names: Vec<String> = (0..1000).map(|id| format!("node-{id}")).collect();
-        let waiting: Vec<Waiting<'_>> = names
-            .iter()
-            .zip(0..)
-            .map(|(node, id)| Waiting {
-                node,
-                ..waiting(id, "ta")
-            })
-            .collect();
-        let batches = plan(&waiting, &grouping, NOW);
-        assert!(
-            batches.len() <= MOST_MESSAGES,
-            "{batch_size}: {}",
-            batches.len()
-        );
-        let told: usize = batches.iter().map(|batch| batch.alerts.len()).sum();
-        assert_eq!(told, 1000, "{batch_size}");
+        for stretches in [vec![stretch], apart(&[stretch])] {
+            let batches = plan(&stretches, &grouping, NOW);
+            assert!(
+                batches.len() <= MOST_MESSAGES,
+                "{batch_size}: {}",
+                batches.len()
+            );
+            let told = batches.iter().flat_map(|batch| batch.alerts.clone());
+            assert!(told.eq(0..1000), "{batch_size}");
+        }
+    }
+}
+
+#[test]
+fn a_stretch_has_as_many_names_as_alerts() {
+    let cases: [(&str, usize, &[&str]); 3] = [
+        ("a\nb", 3, &["a", "b", ""]),
+        ("", 2, &["", ""]),
+        ("a\nb\nc", 2, &["a", "b"]),
+    ];
+    for (nodes, len, expected) in cases {
+        let stretch = Stretch {
+            len,
+            nodes,
+            ..alert(5, "ta")
+        };
+        assert_eq!(stretch.names().collect::<Vec<_>>(), expected, "{nodes:?}");
+    }
+}
+
+/// Nodes of a stretch, some of which others have, too.
+fn nodes() -> impl Strategy<Value = Vec<&'static str>> {
+    let all = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    prop::sample::subsequence(all.to_vec(), 1..=all.len()).prop_shuffle()
+}
+
+prop_compose! {
+    /// Stretches in the order of their ids. Some of the messages that were tried before are of several rules.
+    fn stretches()(
+        drawn in prop::collection::vec(
+            (
+                "[tp]a!?\\??(-|\\*|a|b|c|d)?(\\+[1-3])?",
+                "[a-f]",
+                any::<bool>(),
+                7..10_i64,
+                nodes(),
+                1..3_i64,
+            ),
+            0..10,
+        ),
+    ) -> Vec<Stretch<'static>> {
+        let mut last = 0;
+        let mut stretches: Vec<Stretch<'static>> = Vec::new();
+        for (text, rule, flapping, batch, nodes, gap) in drawn {
+            let alert = alert(last + gap, text.leak());
+            let topic = Topic { rule, flapping, ..alert.topic.clone() };
+            let stretch = Stretch {
+                len: nodes.len(),
+                topic: Box::leak(Box::new(topic)),
+                nodes: nodes.join("\n").leak(),
+                batch: alert.batch.map(|_| batch),
+                ..alert
+            };
+            last = stretch.ids().last().unwrap();
+            stretches.push(stretch);
+        }
+        stretches
     }
 }
 
 proptest! {
+    /// Whether a rule has one stretch or many makes no difference.
+    #[test]
+    fn stretches_are_planned_like_their_alerts_apart(
+        stretches in stretches(),
+        batch_size in 1..5_usize,
+    ) {
+        let grouping = Grouping { batch_size, ..GROUPING };
+        prop_assert_eq!(
+            plan(&stretches, &grouping, NOW),
+            plan(&apart(&stretches), &grouping, NOW)
+        );
+    }
+
     /// Whatever waits: nothing goes out twice, and per node everything in order and without gaps.
     #[test]
     fn order_is_kept(
         texts in prop::collection::vec("[tpr][a-d](!|\\?|-|\\*|\\+[1-3])?", 0..40),
         batch_size in 1..5_usize,
     ) {
-        let waiting: Vec<Waiting<'static>> = texts
+        let alerts: Vec<Stretch<'static>> = texts
             .iter()
             .zip(1..)
             .map(|(text, id)| {
-                let mut waiting = waiting(id, text.clone().leak());
+                let mut alert = alert(id, text.clone().leak());
                 // One message of its own for each that was tried.
-                waiting.batch = waiting.batch.map(|_| id);
-                waiting
+                alert.batch = alert.batch.map(|_| id);
+                alert
             })
             .collect();
         let grouping = Grouping { batch_size, ..GROUPING };
-        let batches = plan(&waiting, &grouping, NOW);
+        let batches = plan(&alerts, &grouping, NOW);
         let sent: Vec<i64> = batches.iter().flat_map(|batch| batch.alerts.clone()).collect();
         for node in ["a", "b", "c", "d"] {
-            let all: Vec<i64> = waiting
+            let all: Vec<i64> = alerts
                 .iter()
-                .filter(|waiting| waiting.node == node)
-                .map(|waiting| waiting.id)
+                .filter(|alert| alert.nodes == node)
+                .map(|alert| alert.first)
                 .collect();
             let of_node: Vec<i64> =
                 sent.iter().copied().filter(|id| all.contains(id)).collect();

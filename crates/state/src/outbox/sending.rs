@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ng_delivery::{ReceiverState, Topic, Waiting};
-use ng_engine::parcel;
+use ng_delivery::{ReceiverState, Stretch, Topic};
 use ng_engine::time::Time;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 
@@ -56,36 +55,57 @@ pub struct OpenDelivery {
     range: Range,
 }
 
-impl OpenDelivery {
-    /// How many alerts it is of; at least one.
-    #[expect(clippy::len_without_is_empty, reason = "none is empty")]
-    pub fn len(&self) -> usize {
-        usize::try_from(self.range.len()).unwrap_or(usize::MAX)
+impl OpenParcel {
+    /// The alerts of one of its deliveries. Each of those that say that a node is flapping is a stretch of its own.
+    pub fn stretches<'a>(
+        &'a self,
+        delivery: &'a OpenDelivery,
+    ) -> impl Iterator<Item = Stretch<'a>> {
+        let (mut named, mut nodes) = (self.range.first, &*self.nodes);
+        let mut left = Range {
+            last: delivery.range.last.min(self.range.last),
+            ..delivery.range
+        };
+        std::iter::from_fn(move || {
+            let (topic, range) = self.first_topic(left)?;
+            left.first = range.last + 1;
+            nodes = without_first(nodes, range.first - named);
+            named = range.first;
+            Some(Stretch {
+                first: range.first,
+                len: usize::try_from(range.len()).unwrap_or(usize::MAX),
+                queued: self.queued,
+                topic,
+                nodes,
+                attempts: delivery.attempts,
+                next_attempt: delivery.next_attempt,
+                batch: delivery.batch,
+                busy: delivery.busy,
+            })
+        })
+    }
+
+    /// The topic of the first of these alerts, and those after it that have the same; `None` if there are none.
+    fn first_topic(&self, alerts: Range) -> Option<(&Topic, Range)> {
+        let Range { first, last } = alerts;
+        let found = match self.flapping.binary_search(&first) {
+            Ok(_) => (&self.flapping_topic, Range::one(first)),
+            Err(place) => {
+                let flapping = self.flapping.get(place);
+                let last = flapping.map_or(last, |flapping| last.min(flapping - 1));
+                (&self.topic, Range { first, last })
+            }
+        };
+        (first <= last).then_some(found)
     }
 }
 
-impl OpenParcel {
-    /// The alerts of one of its deliveries.
-    pub fn waiting<'a>(&'a self, delivery: &'a OpenDelivery) -> impl Iterator<Item = Waiting<'a>> {
-        let nodes = parcel::names(&self.nodes).chain(std::iter::repeat(""));
-        let alerts = self.range.ids().zip(nodes);
-        let before = delivery.range.first - self.range.first;
-        let alerts = alerts.skip(usize::try_from(before).unwrap_or(0));
-        alerts.take(delivery.len()).map(|(id, node)| Waiting {
-            id,
-            queued: self.queued,
-            topic: if self.flapping.binary_search(&id).is_ok() {
-                &self.flapping_topic
-            } else {
-                &self.topic
-            },
-            node,
-            attempts: delivery.attempts,
-            next_attempt: delivery.next_attempt,
-            batch: delivery.batch,
-            busy: delivery.busy,
-        })
+/// Names, one a line, without so many of the first.
+fn without_first(mut names: &str, count: i64) -> &str {
+    for _ in 0..count {
+        names = names.split_once('\n').map_or("", |(_, rest)| rest);
     }
+    names
 }
 
 /// What there is to do for a run, and what the last ones have noted for it.

@@ -276,8 +276,8 @@ impl World {
         let waiting = open.iter().flat_map(|parcel| {
             let deliveries = parcel.deliveries.iter();
             deliveries.flat_map(|delivery| {
-                let waiting = parcel.waiting(delivery);
-                waiting.map(|waiting| (waiting.id, delivery.channel.clone()))
+                let ids = parcel.stretches(delivery).flat_map(|stretch| stretch.ids());
+                ids.map(|id| (id, delivery.channel.clone()))
             })
         });
         let mut waiting: Vec<_> = waiting.collect();

@@ -9,5 +9,6 @@ mod outbox;
 mod processes;
 mod property;
 mod store;
+mod stretches;
 mod support;
 mod upgrade;

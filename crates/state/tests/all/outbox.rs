@@ -47,9 +47,9 @@ fn waiting(open: &[OpenParcel]) -> Vec<&str> {
     assert!(open.iter().all(|parcel| deliveries(parcel) > 0));
     let of_parcel = open.iter().flat_map(|parcel| {
         let deliveries = parcel.deliveries.iter();
-        deliveries.flat_map(|delivery| parcel.waiting(delivery))
+        deliveries.flat_map(|delivery| parcel.stretches(delivery))
     });
-    of_parcel.map(|waiting| waiting.node).collect()
+    of_parcel.flat_map(|stretch| stretch.names()).collect()
 }
 
 fn later(seconds: u64) -> Time {

@@ -45,7 +45,7 @@ fn what_waited_before_an_upgrade_is_sent_after_it() {
                 (&*delivery.channel, delivery.attempts, delivery.batch),
                 ("webhook", 1, Some(1))
             );
-            ids.extend(parcel.waiting(delivery).map(|waiting| waiting.id));
+            ids.extend(parcel.stretches(delivery).flat_map(|stretch| stretch.ids()));
         }
     }
     assert_eq!(ids, [1, 2, 3]);

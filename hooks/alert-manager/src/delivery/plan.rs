@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ng_config::{ChannelKind, Config, MONITOR_CHANNEL};
-use ng_delivery::{Allowance, Batch, Grouping, ReceiverState, Waiting};
+use ng_delivery::{Allowance, Batch, Grouping, ReceiverState, Stretch};
 use ng_hook::Logger;
 use ng_notify::Receiver;
 use ng_state::{Agenda, OpenParcel, Settlement, StateError, Transaction};
@@ -58,14 +58,14 @@ pub(super) fn lanes(
     let open = transaction.open_alerts(now)?;
     let mut lanes = Vec::new();
     let mut unusable = BTreeMap::new();
-    for (channel, waiting) in by_channel(&open) {
+    for (channel, stretches) in by_channel(&open) {
         match receiver(channel, desk.config) {
             Ok(receiver) => {
-                let lane = lane(transaction, (channel, receiver), &waiting, desk)?;
+                let lane = lane(transaction, (channel, receiver), &stretches, desk)?;
                 lanes.extend(lane);
             }
             Err(reason) => {
-                settle_unusable(transaction, channel, &waiting, &reason, desk)?;
+                settle_unusable(transaction, channel, &stretches, &reason, desk)?;
                 unusable.insert(channel.to_owned(), reason);
             }
         }
@@ -74,13 +74,12 @@ pub(super) fn lanes(
     Ok(lanes)
 }
 
-fn by_channel(open: &[OpenParcel]) -> BTreeMap<&str, Vec<Waiting<'_>>> {
-    let mut channels: BTreeMap<&str, Vec<Waiting<'_>>> = BTreeMap::new();
+fn by_channel(open: &[OpenParcel]) -> BTreeMap<&str, Vec<Stretch<'_>>> {
+    let mut channels: BTreeMap<&str, Vec<Stretch<'_>>> = BTreeMap::new();
     for parcel in open {
         for delivery in &parcel.deliveries {
-            let waiting = channels.entry(&delivery.channel).or_default();
-            waiting.reserve(delivery.len());
-            waiting.extend(parcel.waiting(delivery));
+            let stretches = channels.entry(&delivery.channel).or_default();
+            stretches.extend(parcel.stretches(delivery));
         }
     }
     channels
@@ -104,7 +103,7 @@ fn receiver(channel: &str, config: &Config) -> Result<Receiver, String> {
 fn lane(
     transaction: &mut Transaction<'_>,
     (channel, receiver): (&str, Receiver),
-    waiting: &[Waiting<'_>],
+    stretches: &[Stretch<'_>],
     desk: &Desk<'_>,
 ) -> anyhow::Result<Option<Lane>> {
     let now = desk.clock.now();
@@ -125,7 +124,7 @@ fn lane(
         batch_size: usize::try_from(alert.batch_size.get()).unwrap_or(usize::MAX),
         batch_timeout: alert.batch_timeout,
     };
-    let batches = ng_delivery::plan(waiting, &grouping, now);
+    let batches = ng_delivery::plan(stretches, &grouping, now);
     let queue = give_up(transaction, channel, batches, desk)?;
     Ok((!queue.is_empty()).then(|| Lane {
         channel: channel.to_owned(),
@@ -134,10 +133,10 @@ fn lane(
         allowance,
         state,
         queue,
-        flapping: waiting
+        flapping: stretches
             .iter()
-            .filter(|waiting| waiting.topic.flapping)
-            .map(|waiting| waiting.id)
+            .filter(|stretch| stretch.topic.flapping)
+            .flat_map(Stretch::ids)
             .collect(),
     }))
 }
@@ -146,16 +145,16 @@ fn lane(
 fn settle_unusable(
     transaction: &mut Transaction<'_>,
     channel: &str,
-    waiting: &[Waiting<'_>],
+    stretches: &[Stretch<'_>],
     reason: &str,
     desk: &Desk<'_>,
 ) -> anyhow::Result<()> {
     let now = desk.clock.now();
-    let free = waiting.iter().filter(|waiting| !waiting.busy);
+    let free = stretches.iter().filter(|stretch| !stretch.busy);
     let is_old = |queued| now.since(queued) >= LONGEST_WAIT;
     let ids: Vec<i64> = free
-        .filter(|waiting| desk.unusable == Unusable::Settle || is_old(waiting.queued))
-        .map(|waiting| waiting.id)
+        .filter(|stretch| desk.unusable == Unusable::Settle || is_old(stretch.queued))
+        .flat_map(Stretch::ids)
         .collect();
     let reason = reason.to_owned();
     let (settlement, result) = match desk.unusable {
