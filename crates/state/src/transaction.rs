@@ -62,6 +62,11 @@ impl<'s> Transaction<'s> {
         })
     }
 
+    /// A transaction that only reads: all that it finds is of one moment.
+    pub(crate) fn look(connection: &Connection) -> rusqlite::Result<rusqlite::Transaction<'_>> {
+        rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Deferred)
+    }
+
     /// Whether the history is still missing, as of this transaction: another process may have saved one since the
     /// store was opened.
     pub fn notice(&self) -> Result<Option<Notice>, StateError> {
@@ -318,8 +323,7 @@ impl Peeked {
     ) -> Result<Self, StateError> {
         let attempt = || StateError::database("read the state", place);
         // One transaction, so that the version is that of all that is read.
-        let inner = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Deferred)
-            .map_err(attempt())?;
+        let inner = Transaction::look(connection).map_err(attempt())?;
         let version = data_version(&inner, place)?;
         let whose = if version == since {
             whose

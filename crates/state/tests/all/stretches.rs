@@ -26,8 +26,9 @@ fn stretches(flapping: &str, done: &[i64]) -> Vec<String> {
     let mut transaction = store.begin().unwrap();
     let alerts = ["a", "b", "c", "d", "e", "f"].map(|node| alert(node, &["log"]));
     transaction.queue(&alerts, NOW).unwrap();
-    let admitted = transaction.admit(NOW, |alert, _| {
-        if flapping.contains(alert.node) {
+    // So few nodes are decided about one by one.
+    let admitted = transaction.admit(NOW, |alerts, _| {
+        if flapping.contains(alerts.nodes[0]) {
             Admission::SendFlapping
         } else {
             Admission::Send
