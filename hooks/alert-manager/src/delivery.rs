@@ -159,9 +159,9 @@ fn admit(
         transaction.admit(now, |alerts, memory| {
             let admission = memory.admit(&alerts.fresh, &flapping);
             match admission {
-                Admission::Mute => news.muted += alerts.nodes.len(),
+                Admission::Mute => news.muted += alerts.len,
                 Admission::SendFlapping => {
-                    let nodes = alerts.nodes.iter();
+                    let nodes = ng_engine::parcel::names(alerts.nodes);
                     let began = nodes.map(|node| format!("{node} of {}", alerts.rule));
                     news.began.extend(began);
                 }

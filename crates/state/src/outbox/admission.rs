@@ -19,8 +19,10 @@ use crate::transaction::Transaction;
 pub struct FreshAlerts<'a> {
     /// Name of the rule.
     pub rule: &'a str,
-    /// Names of the nodes; at least one.
-    pub nodes: &'a [&'a str],
+    /// Names of the nodes, one a line.
+    pub nodes: &'a str,
+    /// How many there are; at least one.
+    pub len: usize,
     /// What decides about them.
     pub fresh: Fresh,
 }
@@ -134,6 +136,17 @@ struct Decided {
     outdated: Vec<i64>,
 }
 
+impl Decided {
+    fn add(&mut self, admission: Admission, ids: impl IntoIterator<Item = i64>) {
+        match admission {
+            Admission::Mute => self.muted.extend(ids),
+            Admission::Send => {}
+            Admission::SendFlapping => self.flapping.extend(ids),
+            Admission::Hold => self.held.extend(ids),
+        }
+    }
+}
+
 impl<'c> Desk<'c> {
     fn new(connection: &'c Connection) -> Self {
         Self {
@@ -153,39 +166,72 @@ impl<'c> Desk<'c> {
         now: Time,
         decide: &mut impl FnMut(&FreshAlerts<'_>, &mut Memory) -> Admission,
     ) -> rusqlite::Result<()> {
+        let decided = if self.memories.are_strangers(&parcel.rule, &parcel.nodes)? {
+            self.admit_together(parcel, decide)?
+        } else {
+            self.admit_each(parcel, decide)?
+        };
+        self.carry_out(decided, parcel.muted.as_deref().unwrap_or_default(), now)
+    }
+
+    /// Of nodes of whom nothing is remembered.
+    fn admit_together(
+        &mut self,
+        parcel: &Label,
+        decide: &mut impl FnMut(&FreshAlerts<'_>, &mut Memory) -> Admission,
+    ) -> rusqlite::Result<Decided> {
+        let alerts = FreshAlerts {
+            rule: &parcel.rule,
+            nodes: &parcel.nodes,
+            len: usize::try_from(parcel.range.len()).unwrap_or(usize::MAX),
+            fresh: parcel.fresh(),
+        };
+        let mut memory = Memory::default();
+        let admission = decide(&alerts, &mut memory);
+        if admission == Admission::Hold {
+            // Of each, another alert is held.
+            return self.admit_each(parcel, &mut |_, of_node| {
+                *of_node = memory;
+                admission
+            });
+        }
+        self.memories
+            .put_all(&parcel.rule, &parcel.column, memory)?;
+        let mut decided = Decided::default();
+        decided.add(admission, parcel.range.ids());
+        Ok(decided)
+    }
+
+    fn admit_each(
+        &mut self,
+        parcel: &Label,
+        decide: &mut impl FnMut(&FreshAlerts<'_>, &mut Memory) -> Admission,
+    ) -> rusqlite::Result<Decided> {
         let alerts = names(&parcel.nodes).zip(parcel.range.ids());
         let mut alerts: Vec<(&str, i64)> = alerts.collect();
         alerts.sort_unstable();
         let nodes: Vec<&str> = alerts.iter().map(|(node, _)| *node).collect();
-        let fresh = Fresh {
-            kind: parcel.kind,
-            severity: parcel.severity,
-            queued: parcel.queued,
-            muted: parcel.muted.is_some(),
-        };
         let mut decided = Decided::default();
-        self.memories.change(
-            &parcel.rule,
-            &alerts,
-            |places, memory| {
-                let some = FreshAlerts {
+        self.memories
+            .change(&parcel.rule, &nodes, |place, remembered| {
+                let (nodes, id) = alerts[place];
+                let alert = FreshAlerts {
                     rule: &parcel.rule,
-                    nodes: &nodes[places.clone()],
-                    fresh,
+                    nodes,
+                    len: 1,
+                    fresh: parcel.fresh(),
                 };
-                let admission = decide(&some, memory);
-                let ids = alerts[places].iter().map(|(_, id)| *id);
-                match admission {
-                    Admission::Mute => decided.muted.extend(ids),
-                    Admission::Send => {}
-                    Admission::SendFlapping => decided.flapping.extend(ids),
-                    Admission::Hold => decided.held.extend(ids),
-                }
-                admission
-            },
-            &mut decided.outdated,
-        )?;
-        self.carry_out(decided, parcel.muted.as_deref().unwrap_or_default(), now)
+                let admission = decide(&alert, &mut remembered.memory);
+                decided.add(admission, [id]);
+                let outdated = match admission {
+                    Admission::Mute => None,
+                    // What is told now is newer than what was held.
+                    Admission::Send | Admission::SendFlapping => remembered.held.take(),
+                    Admission::Hold => remembered.held.replace(id),
+                };
+                decided.outdated.extend(outdated);
+            })?;
+        Ok(decided)
     }
 
     fn carry_out(&mut self, decided: Decided, muted: &str, now: Time) -> rusqlite::Result<()> {

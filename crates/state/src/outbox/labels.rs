@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use ng_delivery::Fresh;
 use ng_engine::plan::AlertKind;
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
@@ -30,6 +31,8 @@ pub(super) struct Label {
     pub(super) muted: Option<String>,
     /// Names of its nodes, one a line.
     pub(super) nodes: Arc<str>,
+    /// The same as they stand in the column.
+    pub(super) column: String,
 }
 
 /// The columns stand before the body, whose pages are not touched.
@@ -37,7 +40,18 @@ const SELECT: &str =
     "SELECT first, last, queued, rule, kind, severity, template, dry_run, muted, nodes FROM parcel";
 
 impl Label {
+    /// What decides about its alerts when they are new.
+    pub(super) fn fresh(&self) -> Fresh {
+        Fresh {
+            kind: self.kind,
+            severity: self.severity,
+            queued: self.queued,
+            muted: self.muted.is_some(),
+        }
+    }
+
     fn read(row: &Row<'_>) -> rusqlite::Result<Rc<Self>> {
+        let column: String = row.get(9)?;
         Ok(Rc::new(Self {
             range: super::read_range(row)?,
             queued: Time::from_millis(row.get(2)?),
@@ -47,7 +61,8 @@ impl Label {
             template: row.get(6)?,
             dry_run: row.get(7)?,
             muted: row.get(8)?,
-            nodes: names::unpacked(row.get_ref(9)?.as_str()?).into(),
+            nodes: names::unpacked(&column).into(),
+            column,
         }))
     }
 }

@@ -4,9 +4,8 @@
 //! together are a few rows; a node that goes its own way gets one of its own.
 
 use std::iter::Peekable;
-use std::ops::Range;
 
-use ng_delivery::{Admission, Memory, Told};
+use ng_delivery::{Memory, Told};
 use ng_engine::parcel;
 use ng_engine::time::Time;
 use rusqlite::{Connection, Row, params};
@@ -24,17 +23,6 @@ const FEW: usize = 16;
 pub(super) struct Remembered {
     pub(super) memory: Memory,
     pub(super) held: Option<i64>,
-}
-
-impl Remembered {
-    /// The newest alert of the node is admitted so. Returns the one that was held before, if it is no news any more.
-    fn learn(&mut self, admission: Admission, alert: i64) -> Option<i64> {
-        match admission {
-            Admission::Mute => None,
-            Admission::Send | Admission::SendFlapping => self.held.take(),
-            Admission::Hold => self.held.replace(alert),
-        }
-    }
 }
 
 /// Nodes of whom the same is remembered.
@@ -97,37 +85,59 @@ impl<'c> Memories<'c> {
         }
     }
 
-    /// Changes what is remembered of the nodes of new alerts of a rule, which ascend; a node may be there several
-    /// times. `decide` gets the places of alerts of whose nodes the same is remembered. What was held and is no news
-    /// any more goes to `outdated`.
+    /// Changes what is remembered of these nodes of a rule, which ascend; a node may be there several times. `change`
+    /// gets the place of the node.
     pub(super) fn change(
         &mut self,
         rule: &str,
-        alerts: &[(&str, i64)],
-        mut decide: impl FnMut(Range<usize>, &mut Memory) -> Admission,
-        outdated: &mut Vec<i64>,
+        nodes: &[&str],
+        mut change: impl FnMut(usize, &mut Remembered),
     ) -> rusqlite::Result<()> {
-        let at_once = if alerts.len() > FEW { alerts.len() } else { 1 };
-        for from in (0..alerts.len()).step_by(at_once) {
-            let some = &alerts[from..from + at_once];
-            let before = self.load(rule, (some[0].0, some[at_once - 1].0))?;
+        let at_once = if nodes.len() > FEW { nodes.len() } else { 1 };
+        let mut place = 0;
+        for some in nodes.chunks(at_once) {
+            let (Some(first), Some(last)) = (some.first(), some.last()) else {
+                continue;
+            };
+            let before = self.load(rule, (first, last))?;
             let mut all = Merged::new(known(&before));
-            if before.is_empty() && some.is_sorted_by(|one, other| one.0 < other.0) {
-                let mut memory = Memory::default();
-                let admission = decide(from..from + at_once, &mut memory);
-                for (node, id) in some {
-                    let remembered = all.seek(node);
-                    remembered.memory = memory;
-                    outdated.extend(remembered.learn(admission, *id));
-                }
-            } else {
-                for ((node, id), place) in some.iter().zip(from..) {
-                    let remembered = all.seek(node);
-                    let admission = decide(place..place + 1, &mut remembered.memory);
-                    outdated.extend(remembered.learn(admission, *id));
-                }
+            for node in some {
+                change(place, all.seek(node));
+                place += 1;
             }
             self.save(rule, &before, &all.finish())?;
+        }
+        Ok(())
+    }
+
+    /// Whether these nodes, one a line, ascend and are so many that it is worth while to know that nothing is remembered
+    /// of any node from the first to the last of them.
+    pub(super) fn are_strangers(&mut self, rule: &str, nodes: &str) -> rusqlite::Result<bool> {
+        let mut names = parcel::names(nodes);
+        let first = names.next().unwrap_or_default();
+        let (mut last, mut count) = (first, 1);
+        for name in names {
+            if name <= last {
+                return Ok(false);
+            }
+            (last, count) = (name, count + 1);
+        }
+        Ok(count > FEW && self.load(rule, (first, last))?.is_empty())
+    }
+
+    /// Remembers the same of strangers, whose names stand in a column.
+    pub(super) fn put_all(
+        &mut self,
+        rule: &str,
+        column: &str,
+        memory: Memory,
+    ) -> rusqlite::Result<()> {
+        let remembered = Remembered { memory, held: None };
+        if remembered == Remembered::default() {
+            return Ok(());
+        }
+        for (first, column) in names::parts(column, LONGEST) {
+            self.put_row((rule, &first, &column), &remembered)?;
         }
         Ok(())
     }
@@ -168,17 +178,26 @@ impl<'c> Memories<'c> {
     }
 
     pub(super) fn put(&mut self, rule: &str, run: &Run) -> rusqlite::Result<()> {
-        let memory = &run.remembered.memory;
+        let row = (rule, run.first(), &*names::packed(&run.nodes));
+        self.put_row(row, &run.remembered)
+    }
+
+    /// Of a rule, by the first of the nodes in a column.
+    fn put_row(
+        &mut self,
+        (rule, first, column): (&str, &str, &str),
+        Remembered { memory, held }: &Remembered,
+    ) -> rusqlite::Result<()> {
         let row = params![
             rule,
-            run.first(),
-            names::packed(&run.nodes),
+            first,
+            column,
             memory.score,
             memory.at.millis(),
             memory.calm_at.map(Time::millis),
             memory.held,
             memory.told.map(told_word),
-            run.remembered.held,
+            held,
         ];
         self.put.statement()?.execute(row).map(drop)
     }
@@ -336,17 +355,6 @@ mod tests {
         }
     }
 
-    fn change(
-        memories: &mut Memories<'_>,
-        nodes: &[&str],
-        decide: impl FnMut(Range<usize>, &mut Memory) -> Admission,
-    ) {
-        let alerts: Vec<(&str, i64)> = nodes.iter().copied().zip(1..).collect();
-        memories
-            .change("rule", &alerts, decide, &mut Vec::new())
-            .unwrap();
-    }
-
     fn rows(connection: &Connection) -> Vec<(String, Run)> {
         let mut statement = connection
             .prepare(&format!("SELECT {COLUMNS}, node FROM memory ORDER BY node"))
@@ -374,7 +382,12 @@ mod tests {
             random ^= random << 17;
             random % limit
         };
+        let mut strangers = 0;
         for round in 0..200 {
+            if round % 20 == 0 {
+                connection.execute("DELETE FROM memory", []).unwrap();
+                expected.clear();
+            }
             let (from, step) = (below(900), 1 + below(3));
             let count = [1, 2, 10, 40, 600][usize::try_from(below(5)).unwrap()];
             let mut names: Vec<String> = (0..count)
@@ -383,15 +396,22 @@ mod tests {
             names.sort();
             let nodes: Vec<&str> = names.iter().map(String::as_str).collect();
             let score = f64::from(u8::try_from(below(3)).unwrap() + 1);
-            let decide = |places: Range<usize>, memory: &mut Memory| {
-                for node in &nodes[places] {
-                    let known = expected.get(*node).copied().unwrap_or_default();
-                    assert!((memory.score - known).abs() < 1e-9, "round {round}");
-                }
-                *memory = remembered(score).memory;
-                Admission::Send
-            };
-            change(&mut memories, &nodes, decide);
+            let joined = nodes.join("\n");
+            if memories.are_strangers("rule", &joined).unwrap() {
+                assert!(nodes.iter().all(|node| !expected.contains_key(*node)));
+                strangers += 1;
+                let column = names::packed(&joined);
+                let memory = remembered(score).memory;
+                memories.put_all("rule", &column, memory).unwrap();
+            } else {
+                memories
+                    .change("rule", &nodes, |place, found| {
+                        let known = expected.get(nodes[place]).copied().unwrap_or_default();
+                        assert!((found.memory.score - known).abs() < 1e-9, "round {round}");
+                        *found = remembered(score);
+                    })
+                    .unwrap();
+            }
             expected.extend(names.iter().map(|name| (name.clone(), score)));
             let rows = rows(&connection);
             let found: Vec<(String, f64)> = rows
@@ -404,6 +424,7 @@ mod tests {
             assert_eq!(found, Vec::from_iter(expected.clone()), "round {round}");
             assert!(rows.iter().all(|(key, run)| key == run.first()));
         }
+        assert!(strangers > 5, "{strangers}");
     }
 
     #[test]
@@ -422,10 +443,9 @@ mod tests {
             (&nodes[..], 3.0, 4),
         ];
         for (nodes, score, count) in steps {
-            change(&mut memories, nodes, |_, memory| {
-                *memory = remembered(score).memory;
-                Admission::Send
-            });
+            memories
+                .change("rule", nodes, |_, found| *found = remembered(score))
+                .unwrap();
             assert_eq!(rows(&connection).len(), count);
         }
     }

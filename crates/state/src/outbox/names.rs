@@ -33,6 +33,20 @@ pub(super) fn unpacked(column: &str) -> String {
     names
 }
 
+/// The column in columns of at most so many names, each after the first of its names.
+pub(super) fn parts(column: &str, most: usize) -> impl Iterator<Item = (String, String)> {
+    let (end, rest) = column.split_once('\n').unwrap_or_default();
+    let mut rest = Some(rest);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let cut = text.match_indices('\n').nth(most - 1).map(|(cut, _)| cut);
+        let part = cut.map_or(text, |cut| &text[..cut]);
+        rest = cut.map(|cut| &text[cut + 1..]);
+        let first = lines(part).next().unwrap_or_default();
+        Some((format!("{first}{end}"), format!("{end}\n{part}")))
+    })
+}
+
 /// Nothing, if there is only one name.
 fn common_end(names: &str) -> &str {
     let mut names = lines(names);
@@ -72,5 +86,22 @@ mod tests {
             assert_eq!(unpacked(column), names, "{names:?}");
         }
         assert_eq!(unpacked("damaged"), "");
+    }
+
+    #[test]
+    fn the_parts_of_a_column_have_all_its_names() {
+        let names = "a.b\nc.b\nd.b\ne.b\nf.b";
+        for most in 1..7 {
+            let parts: Vec<(String, String)> = parts(&packed(names), most).collect();
+            assert_eq!(parts.len(), 5_usize.div_ceil(most));
+            let mut found = Vec::new();
+            for (first, part) in parts {
+                let part = unpacked(&part);
+                assert_eq!(lines(&part).next(), Some(first.as_str()));
+                assert!(lines(&part).count() <= most);
+                found.push(part);
+            }
+            assert_eq!(found.join("\n"), names);
+        }
     }
 }

@@ -70,12 +70,7 @@ fn new_alerts_are_admitted_once_and_in_order() {
             "nothing is sent that was not admitted"
         );
         let admitted = transaction.admit(NOW, |alerts, memory| {
-            seen.extend(
-                alerts
-                    .nodes
-                    .iter()
-                    .map(|node| ((*node).to_owned(), *memory)),
-            );
+            seen.push((alerts.nodes.to_owned(), *memory));
             memory.told = Some(Told::Triggered);
             Admission::Send
         });
@@ -142,6 +137,63 @@ fn only_the_newest_alert_of_a_node_is_held() {
         assert_eq!(found, calm);
     }
     assert_eq!(states(&store, ids[1])[0].1, DeliveryState::Pending);
+}
+
+/// What is decided about many nodes at once is decided about each of them.
+#[test]
+fn many_nodes_of_whom_nothing_is_known_are_decided_about_together() {
+    for admission in [
+        Admission::Send,
+        Admission::SendFlapping,
+        Admission::Hold,
+        Admission::Mute,
+    ] {
+        let directory = TempDir::new().unwrap();
+        let mut store = open(directory.path());
+        let names: Vec<String> = (0..300).map(|place| format!("node-{place:03}")).collect();
+        let alerts: Vec<Alert> = names.iter().map(|node| alert(node, &["log"])).collect();
+        let ids = queue(&mut store, &alerts);
+        let decide = |alerts: &FreshAlerts<'_>, memory: &mut Memory| {
+            assert_eq!(alerts.len, if memory.calm_at.is_none() { 300 } else { 1 });
+            if admission != Admission::Mute {
+                memory.score += 1.0;
+            }
+            (memory.calm_at, memory.told) = (Some(NOW), Some(Told::Triggered));
+            admission
+        };
+        write(&mut store, |transaction| {
+            assert_eq!(transaction.admit(NOW, decide).unwrap(), 300);
+        });
+        let state = match admission {
+            Admission::Send | Admission::SendFlapping => DeliveryState::Pending,
+            Admission::Hold => DeliveryState::Held,
+            Admission::Mute => DeliveryState::Skipped,
+        };
+        assert!(
+            ids.iter().all(|id| states(&store, *id)[0].1 == state),
+            "{admission:?}"
+        );
+        queue(&mut store, &alerts);
+        let mut seen = Vec::new();
+        let again = |alerts: &FreshAlerts<'_>, memory: &mut Memory| {
+            seen.extend(alerts.nodes.split('\n').map(str::to_owned));
+            assert_eq!(memory.told, Some(Told::Triggered), "it is remembered");
+            Admission::Send
+        };
+        write(&mut store, |transaction| {
+            transaction.admit(NOW, again).unwrap()
+        });
+        assert_eq!(seen, names, "{admission:?}");
+        // What was held of each is no news any more.
+        let outdated = match admission {
+            Admission::Hold => DeliveryState::Skipped,
+            _ => state,
+        };
+        assert!(
+            ids.iter().all(|id| states(&store, *id)[0].1 == outdated),
+            "{admission:?}"
+        );
+    }
 }
 
 /// Alerts that are held together are let go one by one.

@@ -28,7 +28,7 @@ fn stretches(flapping: &str, done: &[i64]) -> Vec<String> {
     transaction.queue(&alerts, NOW).unwrap();
     // So few nodes are decided about one by one.
     let admitted = transaction.admit(NOW, |alerts, _| {
-        if flapping.contains(alerts.nodes[0]) {
+        if flapping.contains(alerts.nodes) {
             Admission::SendFlapping
         } else {
             Admission::Send
