@@ -10,6 +10,7 @@ use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 use sha2::{Digest as _, Sha256};
 
+use super::digest::{Digest, SHOWN, cut, of_texts, shown};
 use crate::message::{NodeFacts, SharedFacts, SharedText, TopPod};
 
 /// The facts of one message.
@@ -176,9 +177,6 @@ pub fn group_fingerprint(cluster: Option<&str>, rule: &str) -> String {
     shown(&[of_group(cluster, rule)])
 }
 
-/// 128 bits of a hash.
-type Digest = [u8; 16];
-
 fn of_group(cluster: Option<&str>, rule: &str) -> Digest {
     let mut hash = Sha256::new();
     for part in ["rule", cluster.unwrap_or_default(), rule] {
@@ -187,14 +185,11 @@ fn of_group(cluster: Option<&str>, rule: &str) -> Digest {
     cut(hash)
 }
 
-/// Of nodes of a group. What stands before the name is a whole block of the hash, which is worked through once.
+/// Of nodes of a group. What stands before the name is a whole block of the hash.
 fn of_nodes<'n>(group: &Digest, nodes: impl Iterator<Item = &'n str>) -> Vec<Digest> {
     let mut block = [0; 64];
     block[..group.len()].copy_from_slice(group);
-    let of_group = Sha256::new_with_prefix(block);
-    nodes
-        .map(|node| cut(of_group.clone().chain_update(node)))
-        .collect()
+    of_texts(&block, nodes)
 }
 
 /// Of a message: the same for the same alerts, and for no others, such as those of another action of the same rule.
@@ -239,27 +234,4 @@ pub(super) const fn word(kind: AlertKind) -> &'static str {
         AlertKind::Repeat => "repeat",
         AlertKind::Recovery => "recovery",
     }
-}
-
-fn cut(hash: Sha256) -> Digest {
-    let mut digest = Digest::default();
-    let whole = hash.finalize();
-    for (byte, of_hash) in digest.iter_mut().zip(whole) {
-        *byte = of_hash;
-    }
-    digest
-}
-
-/// Characters of a digest.
-const SHOWN: usize = 2 * size_of::<Digest>();
-
-/// Digests in hexadecimal, one after another.
-fn shown(digests: &[Digest]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = vec![b'0'; SHOWN * digests.len()];
-    let (pairs, _) = text.as_chunks_mut();
-    for (pair, byte) in pairs.iter_mut().zip(digests.as_flattened()) {
-        *pair = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
-    }
-    String::from_utf8(text).unwrap_or_default()
 }

@@ -8,12 +8,14 @@
 //! Whatever a template does, there is a message: what is wrong with it comes back as [`Problem`]s, for the log and
 //! the template's status. Nothing here reads the clock, the network or a file.
 //!
-//! - `facts`: the nodes of a group, fingerprints; `data`: the same for templates; `words`: a template's texts
+//! - `facts`: the nodes of a group, fingerprints; `digest`: what those are; `data`: facts for templates
+//! - `words`: a template's texts
 //! - `builtin`: texts in English and Chinese; `html`: bodies written in HTML
 //! - [`sample`]: an alert to try templates with
 
 mod builtin;
 mod data;
+mod digest;
 mod facts;
 mod html;
 pub mod sample;
