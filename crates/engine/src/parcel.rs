@@ -21,7 +21,7 @@ pub struct Parcel {
     /// One of the alerts; its own numbers stand with those of the others.
     head: Alert,
     /// Names of the nodes, one a line. Shared with whoever tells of them: there may be a thousand.
-    nodes: Arc<str>,
+    nodes: Arc<String>,
     /// What differs, one record a node.
     numbers: Vec<u8>,
     len: usize,
@@ -114,7 +114,7 @@ impl Parcel {
 
     /// The parcel that [`Parcel::head`], [`Parcel::nodes`] and [`Parcel::numbers`] are of. Without numbers it is a
     /// parcel of one; `None` if they do not belong together.
-    pub fn from_parts(head: Alert, nodes: &Arc<str>, numbers: &[u8]) -> Option<Self> {
+    pub fn from_parts(head: Alert, nodes: &Arc<String>, numbers: &[u8]) -> Option<Self> {
         let len = names(nodes).count();
         if numbers.is_empty() {
             return (len == 1).then(|| Self::single(head));
@@ -133,7 +133,7 @@ impl Parcel {
     }
 
     /// Names of the nodes, one a line.
-    pub fn nodes(&self) -> &Arc<str> {
+    pub fn nodes(&self) -> &Arc<String> {
         &self.nodes
     }
 
@@ -554,7 +554,7 @@ mod tests {
         assert_eq!(packed.places, [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0)]);
         let packed = Packed::of(&[alert("c", 1.0), alert("a", 2.0), alert("b", 3.0)]);
         assert_eq!(packed.places, [(0, 2), (0, 0), (0, 1)]);
-        assert_eq!(packed.parcels[0].nodes().as_ref(), "a\nb\nc");
+        assert_eq!(packed.parcels[0].nodes().as_str(), "a\nb\nc");
         let packed = Packed::of(&alerts);
         assert_eq!(unpacked(&packed), alerts);
     }
@@ -584,7 +584,7 @@ mod tests {
     fn parts_that_do_not_belong_together_are_told() {
         let one = Parcel::single(alert("a", 1.0));
         let parts =
-            |nodes: &str, numbers| Parcel::from_parts(one.head.clone(), &nodes.into(), numbers);
+            |nodes: &str, numbers| Parcel::from_parts(one.head.clone(), &Arc::new(nodes.to_owned()), numbers);
         assert_eq!(parts("a", &[]), Some(one.clone()), "as it was kept once");
         assert_eq!(parts("a\nb", &[]), None);
         assert_eq!(parts("a\nb", &one.numbers), None);
@@ -594,6 +594,6 @@ mod tests {
     #[test]
     fn a_line_break_in_a_name_is_a_space() {
         let alerts = [alert("a\nb", 1.0), alert("c", 1.0)];
-        assert_eq!(Packed::of(&alerts).parcels[0].nodes().as_ref(), "a b\nc");
+        assert_eq!(Packed::of(&alerts).parcels[0].nodes().as_str(), "a b\nc");
     }
 }

@@ -189,14 +189,15 @@ impl PartialEq for NodeFacts {
 /// A text that may be part of a longer one: those of a thousand nodes are one piece of memory.
 #[derive(Clone)]
 pub struct SharedText {
-    whole: Arc<str>,
+    /// Not an `Arc<str>`, which would be a copy of the text that was written.
+    whole: Arc<String>,
     /// Where the part begins and ends; small, since there are thousands.
     part: (u32, u32),
 }
 
 impl SharedText {
     /// A part of a text; where that has no such part, nothing.
-    pub(crate) fn of(whole: &Arc<str>, part: Range<usize>) -> Self {
+    pub(crate) fn of(whole: &Arc<String>, part: Range<usize>) -> Self {
         let whole = Arc::clone(whole);
         let part = ends(&part);
         Self { whole, part }
@@ -223,9 +224,9 @@ impl Deref for SharedText {
     }
 }
 
-impl<T: Into<Arc<str>>> From<T> for SharedText {
+impl<T: Into<String>> From<T> for SharedText {
     fn from(text: T) -> Self {
-        let whole = text.into();
+        let whole = Arc::new(text.into());
         let part = ends(&(0..whole.len()));
         Self { whole, part }
     }

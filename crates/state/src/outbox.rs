@@ -249,7 +249,7 @@ struct Listed {
     range: Range,
     queued: Time,
     rule: String,
-    nodes: Arc<str>,
+    nodes: Arc<String>,
     parcel: Result<Parcel, serde_json::Error>,
     deliveries: Vec<(Range, Delivery)>,
 }

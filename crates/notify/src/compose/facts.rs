@@ -47,11 +47,9 @@ impl<'a> Facts<'a> {
         let since = listed.iter().map(|listed| listed.since).min();
         let newest = newest(listed, parcels);
         let digests = of_nodes(&group, newest.iter().map(|newest| newest.node));
-        let fingerprints: Arc<str> = shown(&digests).into();
-        let names: Vec<Arc<str>> = parcels
-            .iter()
-            .map(|parcel| Arc::clone(parcel.nodes()))
-            .collect();
+        let fingerprints = Arc::new(shown(&digests));
+        let names = parcels.iter().map(|parcel| Arc::clone(parcel.nodes()));
+        let names: Vec<Arc<String>> = names.collect();
         let nodes: Vec<NodeFacts> = newest
             .iter()
             .enumerate()

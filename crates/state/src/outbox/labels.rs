@@ -30,7 +30,7 @@ pub(super) struct Label {
     /// Why its producer muted it.
     pub(super) muted: Option<String>,
     /// Names of its nodes, one a line.
-    pub(super) nodes: Arc<str>,
+    pub(super) nodes: Arc<String>,
     /// The same as they stand in the column.
     pub(super) column: String,
 }

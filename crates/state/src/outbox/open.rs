@@ -30,7 +30,7 @@ pub struct OpenParcel {
     flapping_topic: Topic,
     flapping: Vec<i64>,
     /// Names, one a line.
-    nodes: Arc<str>,
+    nodes: Arc<String>,
 }
 
 /// Alerts on their way to a channel which share their fate so far.

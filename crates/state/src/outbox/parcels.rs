@@ -82,7 +82,7 @@ fn mismatch() -> serde_json::Error {
 pub(super) fn read(
     row: &Row<'_>,
     column: usize,
-    nodes: &Arc<str>,
+    nodes: &Arc<String>,
 ) -> Result<Parcel, serde_json::Error> {
     let told = |error: rusqlite::types::FromSqlError| serde::de::Error::custom(error);
     let value = |column| row.get_ref(column).map_err(serde::de::Error::custom);
