@@ -96,7 +96,7 @@ fn shown(receiver: &Receiver, message: &Message) -> String {
                 for (name, value) in &request.headers {
                     writeln!(text, "{name}: {value}").unwrap();
                 }
-                let body = String::from_utf8(request.body).unwrap();
+                let body = String::from_utf8(request.body.whole()).unwrap();
                 writeln!(text, "\n{body}").unwrap();
             }
         }

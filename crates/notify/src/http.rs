@@ -10,11 +10,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ng_engine::time::Time;
 use serde::Serialize;
-use ureq::Agent;
+use ureq::http::header::CONTENT_LENGTH;
 use ureq::http::{HeaderMap, Response};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::transport::DefaultConnector;
+use ureq::{Agent, SendBody};
 
+use crate::body::Body;
 use crate::json;
 use crate::message::Outcome;
 use crate::replicas::{self, Names, Only};
@@ -29,25 +31,24 @@ const ANSWER_LIMIT: u64 = 64 * 1024;
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// A POST of a JSON document. Not to be shown: addresses, headers and bodies hold credentials.
-#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Request {
     /// Without a login.
     pub(crate) url: String,
     /// In the order they were given, `content-type` first.
     pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Body,
 }
 
 impl Request {
     /// A request whose body is serialised here and nowhere else, so that a signature is over the bytes that are sent.
     pub(crate) fn json(url: &str, document: &impl Serialize) -> Self {
-        let mut body = Vec::new();
-        json::put(&mut body, document);
+        let mut body = Body::default();
+        json::put(body.own(), document);
         Self::of(url, body)
     }
 
     /// The same with a body that was written already.
-    pub(crate) fn of(url: &str, body: Vec<u8>) -> Self {
+    pub(crate) fn of(url: &str, body: Body) -> Self {
         let (url, authorization) = without_login(url);
         let content_type = "application/json; charset=utf-8".to_owned();
         let mut headers = vec![("content-type".to_owned(), content_type)];
@@ -210,11 +211,13 @@ impl Courier {
             .config()
             .timeout_global(Some(left))
             .build();
+        // Without it, ureq would send what it has to read in chunks, which some receivers do not take.
+        builder = builder.header(CONTENT_LENGTH, request.body.len());
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
         builder
-            .send(&request.body[..])
+            .send(SendBody::from_reader(&mut request.body.reader()))
             .map(|response| read(response, when.now))
     }
 }

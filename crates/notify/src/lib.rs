@@ -9,6 +9,7 @@
 //! - [`Receiver`]: where one channel's messages go, from the configuration
 //! - [`send`]: the one function that talks; [`preview`]: what it would send
 
+mod body;
 mod channel;
 pub mod compose;
 mod email;

@@ -67,9 +67,10 @@ fn shown(http: &Http, request: &Request) -> String {
         let value = if is_secret { MASK } else { value };
         let _ = writeln!(text, "{name}: {value}");
     }
-    let body = serde_json::from_slice::<serde_json::Value>(&request.body)
+    let body = request.body.whole();
+    let body = serde_json::from_slice::<serde_json::Value>(&body)
         .and_then(|body| serde_json::to_string_pretty(&body))
-        .unwrap_or_else(|_| String::from_utf8_lossy(&request.body).into_owned());
+        .unwrap_or_else(|_| String::from_utf8_lossy(&body).into_owned());
     let _ = writeln!(text, "\n{body}");
     text
 }

@@ -7,12 +7,14 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use crate::body::Body;
+
 /// What a key of Standard Webhooks begins with.
 const STANDARD_PREFIX: &str = "whsec_";
 
 /// The value of `X-Hub-Signature-256`, GitHub's form.
-pub(crate) fn github(secret: &str, body: &[u8]) -> String {
-    format!("sha256={}", hex(&hmac(secret.as_bytes(), &[body])))
+pub(crate) fn github(secret: &str, body: &Body) -> String {
+    format!("sha256={}", hex(&hmac(secret.as_bytes(), body.parts())))
 }
 
 /// The key of Standard Webhooks in a secret of its form: `whsec_` and base64.
@@ -24,16 +26,16 @@ pub(crate) fn standard_key(secret: &str) -> Option<Vec<u8>> {
 }
 
 /// The value of `webhook-signature`, the form of Standard Webhooks 1.0.
-pub(crate) fn standard(key: &[u8], id: &str, seconds: i64, body: &[u8]) -> String {
+pub(crate) fn standard(key: &[u8], id: &str, seconds: i64, body: &Body) -> String {
     let start = format!("{id}.{seconds}.");
-    let code = hmac(key, &[start.as_bytes(), body]);
+    let code = hmac(key, [start.as_bytes()].into_iter().chain(body.parts()));
     format!("v1,{}", STANDARD.encode(code))
 }
 
 /// The query parameter `sign` of a `DingTalk` robot, percent-encoded.
 pub(crate) fn dingtalk(secret: &str, millis: i64) -> String {
     let text = format!("{millis}\n{secret}");
-    let code = STANDARD.encode(hmac(secret.as_bytes(), &[text.as_bytes()]));
+    let code = STANDARD.encode(hmac(secret.as_bytes(), [text.as_bytes()]));
     code.replace('+', "%2B")
         .replace('/', "%2F")
         .replace('=', "%3D")
@@ -42,10 +44,10 @@ pub(crate) fn dingtalk(secret: &str, millis: i64) -> String {
 /// The body field `sign` of a Feishu bot: `DingTalk`'s inputs with key and message swapped, in seconds.
 pub(crate) fn feishu(secret: &str, seconds: i64) -> String {
     let key = format!("{seconds}\n{secret}");
-    STANDARD.encode(hmac(key.as_bytes(), &[]))
+    STANDARD.encode(hmac(key.as_bytes(), []))
 }
 
-fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+fn hmac<'p>(key: &[u8], parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; 32] {
     let mut code = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
     for part in parts {
         code.update(part);
@@ -87,7 +89,10 @@ mod tests {
                 "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17",
             ),
         ] {
-            assert_eq!(github(secret, body), format!("sha256={code}"));
+            assert_eq!(
+                github(secret, &body.to_vec().into()),
+                format!("sha256={code}")
+            );
         }
     }
 
@@ -105,7 +110,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                hex(&hmac(b"whsec-test", &[start.as_bytes(), BODY])),
+                hex(&hmac(b"whsec-test", [start.as_bytes(), BODY])),
                 code,
                 "{start}"
             );
@@ -120,7 +125,7 @@ mod tests {
                 &key,
                 "msg_p5jXN8AQM9LWM0D4loKWxJek",
                 1_614_265_330,
-                br#"{"test": 2432232314}"#
+                &br#"{"test": 2432232314}"#.to_vec().into()
             ),
             "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
         );

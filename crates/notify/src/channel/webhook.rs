@@ -9,6 +9,7 @@ use ng_engine::plan::{Input, Seen, Verdict};
 use ng_engine::time::Time;
 use serde_json::value::RawValue;
 
+use crate::body::{Body, Text};
 use crate::http::Request;
 use crate::json::{self, Object};
 use crate::message::{Message, NodeFacts, TopPod};
@@ -44,50 +45,62 @@ pub(crate) fn request(webhook: &Webhook, message: &Message, now: Time) -> Reques
     request
 }
 
-/// About how long the body becomes, so that it need not be moved while it grows.
-fn room(message: &Message) -> usize {
-    const OF_NODE: usize = 512;
-    message.body.len() + OF_NODE * (2 + message.nodes.len())
+/// Written field by field and node by node: a thousand nodes are half a megabyte, most of which they have in common.
+fn body(message: &Message) -> Body {
+    let mut body = Body::default();
+    let mut document = Object::begin(body.own());
+    document.text("title", &marked(message, &message.title));
+    document.text("summary", &marked(message, &message.summary));
+    document.text("description", &message.body);
+    document.text("severity", message.severity.word());
+    document.text("ruleName", &message.rule);
+    document.text("ruleDescription", &message.rule_description);
+    document.field("triggeredNodes").push(b'[');
+    let names = names(&mut body, &message.nodes);
+    body.own().push(b']');
+    write_rule(Object::go_on(body.own()), message);
+    let mut common = Common::default();
+    for (place, (node, name)) in message.nodes.iter().zip(names).enumerate() {
+        body.own().extend_from_slice(before(place));
+        common.write(&mut body, (node, name));
+    }
+    body.own().extend_from_slice(b"]}");
+    body
 }
 
-/// Written field by field and node by node: a thousand nodes are half a megabyte, most of which they have in common.
-fn body(message: &Message) -> Vec<u8> {
-    let mut out = Vec::with_capacity(room(message));
-    let mut body = Object::begin(&mut out);
-    body.text("title", &marked(message, &message.title));
-    body.text("summary", &marked(message, &message.summary));
-    body.text("description", &message.body);
-    body.text("severity", message.severity.word());
-    body.text("ruleName", &message.rule);
-    body.text("ruleDescription", &message.rule_description);
-    json::list(body.field("triggeredNodes"), &message.nodes, |out, node| {
-        json::text(out, &node.name);
+/// The names in a list. Each comes again with the rest of its node.
+fn names(body: &mut Body, nodes: &[NodeFacts]) -> Vec<Text> {
+    let named = nodes.iter().enumerate().map(|(place, node)| {
+        let comma = body.keep(|out| out.extend_from_slice(before(place)));
+        let name = body.keep(|out| json::text(out, &node.name));
+        body.put(comma);
+        body.put(name);
+        name
     });
-    body.text("timestamp", &message.at.to_string());
-    body.text("type", kind(message.kind));
-    body.text("fingerprint", &message.fingerprint);
-    body.text("groupKey", &message.group);
-    body.text(
-        "clusterName",
-        message.cluster.as_deref().unwrap_or_default(),
-    );
-    body.value("dryRun", &message.dry_run);
-    body.value("test", &message.test);
-    body.text("since", &message.since.to_string());
-    body.value("total", &message.total);
-    let mut common = Common::default();
-    json::list(body.field("nodes"), &message.nodes, |out, node| {
-        common.write(out, node);
-    });
-    body.end();
-    out
+    named.collect()
+}
+
+/// What is told of all nodes together, up to the list of them.
+fn write_rule(mut document: Object<'_>, message: &Message) {
+    document.text("timestamp", &message.at.to_string());
+    document.text("type", kind(message.kind));
+    document.text("fingerprint", &message.fingerprint);
+    document.text("groupKey", &message.group);
+    let cluster = message.cluster.as_deref();
+    document.text("clusterName", cluster.unwrap_or_default());
+    document.value("dryRun", &message.dry_run);
+    document.value("test", &message.test);
+    document.text("since", &message.since.to_string());
+    document.value("total", &message.total);
+    document.field("nodes").push(b'[');
 }
 
 /// A node's facts by themselves, as `PagerDuty` gets them as details.
 pub(super) fn facts(node: &NodeFacts) -> Box<RawValue> {
-    let mut out = Vec::new();
-    Common::default().write(&mut out, node);
-    let text = String::from_utf8(out).expect("written of texts");
+    let mut body = Body::default();
+    let name = body.keep(|out| json::text(out, &node.name));
+    Common::default().write(&mut body, (node, name));
+    let text = String::from_utf8(body.whole()).expect("written of texts");
     RawValue::from_string(text).expect("what is written is JSON")
 }
 
@@ -96,39 +109,38 @@ pub(super) fn facts(node: &NodeFacts) -> Box<RawValue> {
 struct Common<'m> {
     with: Option<&'m NodeFacts>,
     /// From the fingerprint to the number of repeats.
-    since: Vec<u8>,
+    since: Text,
+    /// From there to the metrics.
+    guard: Text,
     /// The names of the metrics, from the second on with a comma.
-    metrics: Vec<Vec<u8>>,
+    metrics: Vec<Text>,
+    /// From the metrics to the conditions.
+    middle: Text,
     conditions: Vec<Shape>,
     /// From the conditions to the pods.
-    actions: Vec<u8>,
+    actions: Text,
 }
 
 impl<'m> Common<'m> {
-    fn write(&mut self, out: &mut Vec<u8>, node: &'m NodeFacts) {
-        self.update(node);
-        out.extend_from_slice(b"{\"name\":");
-        json::text(out, &node.name);
-        out.extend_from_slice(b",\"fingerprint\":");
-        json::text(out, &node.fingerprint);
-        out.extend_from_slice(&self.since);
-        json::put(out, &node.repeats);
-        match node.guard() {
-            None => out.extend_from_slice(b",\"guard\":null,\"metrics\":{"),
-            Some(guard) => {
-                write_guard(Object::go_on(out).field("guard"), guard);
-                out.extend_from_slice(b",\"metrics\":{");
-            }
-        }
+    fn write(&mut self, body: &mut Body, (node, name): (&'m NodeFacts, Text)) {
+        self.update(body, node);
+        body.own().extend_from_slice(b"{\"name\":");
+        body.put(name);
+        let mut facts = Object::go_on(body.own());
+        facts.text("fingerprint", &node.fingerprint);
+        body.put(self.since);
+        json::put(body.own(), &node.repeats);
+        body.put(self.guard);
         for (name, (_, value)) in self.metrics.iter().zip(node.metrics()) {
-            out.extend_from_slice(name);
-            json::put(out, &value);
+            body.put(*name);
+            json::put(body.own(), &value);
         }
-        out.extend_from_slice(b"},\"conditions\":[");
+        body.put(self.middle);
         for (shape, (_, reading)) in self.conditions.iter().zip(node.conditions()) {
-            shape.write(out, reading);
+            shape.write(body, reading);
         }
-        out.extend_from_slice(&self.actions);
+        body.put(self.actions);
+        let out = body.own();
         json::list(out, &node.top_pods, write_pod);
         // Of an alert without a rule.
         if let Some(notice) = node.notice() {
@@ -137,24 +149,31 @@ impl<'m> Common<'m> {
         out.push(b'}');
     }
 
-    fn update(&mut self, node: &'m NodeFacts) {
+    fn update(&mut self, body: &mut Body, node: &'m NodeFacts) {
         let with = self.with.replace(node);
         if with.is_none_or(|with| with.since != node.since) {
-            self.since.clear();
-            let mut facts = Object::go_on(&mut self.since);
-            facts.text("since", &node.since.to_string());
-            facts.field("repeats");
+            self.since = body.keep(|out| {
+                let mut facts = Object::go_on(out);
+                facts.text("since", &node.since.to_string());
+                facts.field("repeats");
+            });
         }
+        // Kept in the order in which it is written.
         if with.is_none_or(|with| !with.shares_with(node)) {
+            self.guard = body.keep(|out| write_guard(Object::go_on(out), node.guard()));
             let names = node.metrics().map(|(name, _)| name);
-            self.metrics = names.zip(0..).map(metric_name).collect();
+            let names = names.zip(0..);
+            self.metrics = names.map(|name| metric_name(body, name)).collect();
+            self.middle = body.keep(|out| out.extend_from_slice(b"},\"conditions\":["));
             let heads = node.conditions().map(|(head, _)| head);
-            self.conditions = heads.zip(0..).map(Shape::of).collect();
-            self.actions.clear();
-            self.actions.push(b']');
-            let mut facts = Object::go_on(&mut self.actions);
-            facts.value("actions", node.actions());
-            facts.field("topPods");
+            let heads = heads.zip(0..);
+            self.conditions = heads.map(|head| Shape::of(body, head)).collect();
+            self.actions = body.keep(|out| {
+                out.push(b']');
+                let mut facts = Object::go_on(out);
+                facts.value("actions", node.actions());
+                facts.field("topPods");
+            });
         }
     }
 }
@@ -164,82 +183,97 @@ const fn before(place: usize) -> &'static [u8] {
     if place == 0 { b"" } else { b"," }
 }
 
-fn metric_name((name, place): (&str, usize)) -> Vec<u8> {
-    let mut out = before(place).to_vec();
-    json::text(&mut out, name);
-    out.push(b':');
-    out
+fn metric_name(body: &mut Body, (name, place): (&str, usize)) -> Text {
+    body.keep(|out| {
+        out.extend_from_slice(before(place));
+        json::text(out, name);
+        out.push(b':');
+    })
 }
 
 /// A condition without its numbers: the text up to the value, from there to how long it has been true, and the rest.
 struct Shape {
-    start: Vec<u8>,
+    start: Text,
     has_value: bool,
-    middle: Vec<u8>,
+    middle: Text,
     has_time: bool,
-    end: Vec<u8>,
+    end: Text,
 }
 
 impl Shape {
-    /// Exactly one of `value`, `status` and `unknown` is there.
-    fn of((input, place): (&Input, usize)) -> Self {
-        let mut start = before(place).to_vec();
-        let mut condition = Object::begin(&mut start);
-        condition.text("test", &input.test);
-        if let Some(words) = &input.description {
-            condition.text("description", words);
-        }
-        match &input.seen {
-            Seen::Value { .. } => {
-                condition.field("value");
-            }
-            Seen::Status(status) => condition.text("status", status),
-            Seen::Unknown(reason) => condition.text("unknown", reason),
-        }
-        let verdict = match input.verdict {
-            Verdict::Holds => "holds",
-            Verdict::Pending => "pending",
-            Verdict::Clear => "clear",
-            Verdict::Unknown => "unknown",
-        };
-        let mut middle = Vec::new();
-        let mut condition = Object::go_on(&mut middle);
-        condition.text("verdict", verdict);
-        if input.true_for.is_some() {
-            condition.field("trueForSeconds");
-        }
-        let mut end = Vec::new();
-        let mut condition = Object::go_on(&mut end);
-        condition.value("neededSeconds", &(input.needed / 1000));
-        condition.end();
+    fn of(body: &mut Body, (input, place): (&Input, usize)) -> Self {
         Self {
-            start,
+            start: body.keep(|out| {
+                out.extend_from_slice(before(place));
+                write_condition(Object::begin(out), input);
+            }),
             has_value: matches!(input.seen, Seen::Value { .. }),
-            middle,
+            middle: body.keep(|out| {
+                let mut condition = Object::go_on(out);
+                condition.text("verdict", verdict(input.verdict));
+                if input.true_for.is_some() {
+                    condition.field("trueForSeconds");
+                }
+            }),
             has_time: input.true_for.is_some(),
-            end,
+            end: body.keep(|out| {
+                let mut condition = Object::go_on(out);
+                condition.value("neededSeconds", &(input.needed / 1000));
+                condition.end();
+            }),
         }
     }
 
-    fn write(&self, out: &mut Vec<u8>, reading: Reading) {
-        out.extend_from_slice(&self.start);
+    fn write(&self, body: &mut Body, reading: Reading) {
+        body.put(self.start);
         if self.has_value {
-            json::put(out, &reading.value);
+            json::put(body.own(), &reading.value);
         }
-        out.extend_from_slice(&self.middle);
+        body.put(self.middle);
         if self.has_time {
-            json::put(out, &(reading.true_for / 1000));
+            json::put(body.own(), &(reading.true_for / 1000));
         }
-        out.extend_from_slice(&self.end);
+        body.put(self.end);
     }
 }
 
-/// What holds disruptive actions back.
-fn write_guard(out: &mut Vec<u8>, guard: &Guard) {
-    let mut held = Object::begin(out);
-    held.text("name", guard.word());
-    held.text("reason", &guard.to_string());
-    held.end();
+/// A condition up to what was seen: exactly one of `value`, which is left open, `status` and `unknown`.
+fn write_condition(mut condition: Object<'_>, input: &Input) {
+    condition.text("test", &input.test);
+    if let Some(words) = &input.description {
+        condition.text("description", words);
+    }
+    match &input.seen {
+        Seen::Value { .. } => {
+            condition.field("value");
+        }
+        Seen::Status(status) => condition.text("status", status),
+        Seen::Unknown(reason) => condition.text("unknown", reason),
+    }
+}
+
+const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Holds => "holds",
+        Verdict::Pending => "pending",
+        Verdict::Clear => "clear",
+        Verdict::Unknown => "unknown",
+    }
+}
+
+/// What holds disruptive actions back, and the beginning of the metrics.
+fn write_guard(mut facts: Object<'_>, guard: Option<&Guard>) {
+    let out = facts.field("guard");
+    match guard {
+        None => json::put(out, &()),
+        Some(guard) => {
+            let mut held = Object::begin(out);
+            held.text("name", guard.word());
+            held.text("reason", &guard.to_string());
+            held.end();
+        }
+    }
+    facts.field("metrics").push(b'{');
 }
 
 fn write_pod(out: &mut Vec<u8>, top: &TopPod) {
@@ -273,7 +307,7 @@ mod tests {
             .map(|place: usize| nodes[place].clone())
             .into();
         let body = body(&message);
-        let whole: Value = serde_json::from_slice(&body).unwrap();
+        let whole: Value = serde_json::from_slice(&body.whole()).unwrap();
         for (written, node) in whole["nodes"]
             .as_array()
             .unwrap()

@@ -83,6 +83,8 @@ fn document(call: &Call) -> Result<Value, String> {
     let names: BTreeSet<&str> = call.headers.iter().map(|(name, _)| name.as_str()).collect();
     ensure(names.len() == call.headers.len(), "a header twice")?;
     ensure(!names.contains("bcc"), "an injected header")?;
+    ensure(names.contains("content-length"), "no length")?;
+    ensure(!names.contains("transfer-encoding"), "sent in chunks")?;
     let body = serde_json::from_slice(&call.body).map_err(|error| error.to_string())?;
     Ok(body)
 }

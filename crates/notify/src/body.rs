@@ -1,0 +1,201 @@
+//! The body of a request: what stands in it many times is kept once.
+//!
+//! A thousand nodes are half a megabyte of JSON, most of which they have in common. Memory that is touched for the
+//! first time costs more than all else there is to do about it, so such a body becomes whole only in the buffer it is
+//! sent from.
+
+use std::io::{self, Read};
+
+/// Bytes, some of which stand for more than one place.
+#[derive(Clone, Default)]
+pub(crate) struct Body {
+    /// What stands in one place, in order.
+    own: Vec<u8>,
+    /// What may stand in many.
+    kept: Vec<u8>,
+    /// In order.
+    places: Vec<Place>,
+    /// Of all texts at their places.
+    placed: usize,
+}
+
+/// A text that is kept: where it begins and ends. Small, since there is one for every node.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Text {
+    from: u32,
+    to: u32,
+}
+
+/// Where a text stands.
+#[derive(Clone, Copy)]
+struct Place {
+    /// How many of the body's own bytes come before it.
+    after: u32,
+    text: Text,
+}
+
+impl Body {
+    /// The place for what comes next and stands nowhere else.
+    pub(crate) fn own(&mut self) -> &mut Vec<u8> {
+        &mut self.own
+    }
+
+    /// Keeps what `write` puts down, which stands nowhere yet.
+    pub(crate) fn keep(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Text {
+        let from = position(&self.kept);
+        write(&mut self.kept);
+        let to = position(&self.kept);
+        Text { from, to }
+    }
+
+    /// Puts a text that is kept next.
+    pub(crate) fn put(&mut self, text: Text) {
+        let after = position(&self.own);
+        self.placed += text.of(&self.kept).len();
+        match self.places.last_mut() {
+            // What was kept together mostly stands together.
+            Some(last) if last.after == after && last.text.to == text.from => {
+                last.text.to = text.to;
+            }
+            _ => self.places.push(Place { after, text }),
+        }
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        self.own.len() + self.placed
+    }
+
+    /// The parts that make up the body one after another.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        let mut from = 0;
+        let places = self.places.iter().flat_map(move |place| {
+            let own = Text {
+                from,
+                to: place.after,
+            };
+            from = place.after;
+            [own.of(&self.own), place.text.of(&self.kept)]
+        });
+        let last = self.places.last().map_or(0, |place| place.after);
+        let to = position(&self.own);
+        places.chain([Text { from: last, to }.of(&self.own)])
+    }
+
+    /// The body in one piece.
+    pub(crate) fn whole(&self) -> Vec<u8> {
+        let mut whole = Vec::with_capacity(self.len());
+        self.parts().for_each(|part| whole.extend_from_slice(part));
+        whole
+    }
+
+    /// Reads it from its beginning.
+    pub(crate) fn reader(&self) -> impl Read {
+        Reader {
+            part: &[],
+            parts: self.parts(),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(own: Vec<u8>) -> Self {
+        Self {
+            own,
+            ..Self::default()
+        }
+    }
+}
+
+impl Text {
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        let [from, to] = [self.from, self.to].map(|end| usize::try_from(end).unwrap_or(usize::MAX));
+        bytes.get(from..to).unwrap_or_default()
+    }
+}
+
+/// The end of what is written. No body comes near four gigabytes.
+fn position(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+struct Reader<'b, I> {
+    /// What is left of the part that was begun.
+    part: &'b [u8],
+    parts: I,
+}
+
+impl<'b, I: Iterator<Item = &'b [u8]>> Read for Reader<'b, I> {
+    /// As much as there is room for, since each call becomes a write.
+    fn read(&mut self, mut room: &mut [u8]) -> io::Result<usize> {
+        let mut count = 0;
+        while !room.is_empty() {
+            if self.part.is_empty() {
+                match self.parts.next() {
+                    Some(part) => self.part = part,
+                    None => break,
+                }
+            }
+            let read = self.part.read(room)?;
+            room = &mut room[read..];
+            count += read;
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Texts before, after and between own bytes, and one right after another.
+    fn body() -> Body {
+        let mut body = Body::default();
+        let text =
+            |body: &mut Body, text: &str| body.keep(|out| out.extend_from_slice(text.as_bytes()));
+        let [one, two, none] = ["one", "two", ""].map(|word| text(&mut body, word));
+        body.put(one);
+        body.own().extend_from_slice(b"-");
+        for again in [two, one, two, none, one] {
+            body.put(again);
+        }
+        body.own().extend_from_slice(b"+");
+        body.own().extend_from_slice(b"+");
+        body.put(two);
+        body.own().extend_from_slice(b".");
+        body
+    }
+
+    const WHOLE: &[u8] = b"one-twoonetwoone++two.";
+
+    #[test]
+    fn texts_stand_wherever_they_are_put() {
+        let body = body();
+        assert_eq!(body.whole(), WHOLE);
+        assert_eq!(body.len(), WHOLE.len());
+        assert_eq!(body.parts().collect::<Vec<_>>().concat(), WHOLE);
+        for bytes in [&b"whole"[..], b""] {
+            let body = Body::from(bytes.to_vec());
+            assert_eq!((body.whole(), body.len()), (bytes.to_vec(), bytes.len()));
+        }
+    }
+
+    #[test]
+    fn what_is_read_fills_the_room_until_the_end() {
+        for room in 1..=WHOLE.len() + 1 {
+            let body = body();
+            let mut reader = body.reader();
+            let mut read = Vec::new();
+            let mut part = vec![0; room];
+            loop {
+                let count = reader.read(&mut part).unwrap();
+                read.extend_from_slice(&part[..count]);
+                if count < room {
+                    break;
+                }
+            }
+            assert_eq!(read, WHOLE, "{room}");
+            assert_eq!(reader.read(&mut part).unwrap(), 0);
+        }
+    }
+}
