@@ -1,5 +1,7 @@
 //! JSON written field by field: of what stands a thousand times in one document, what repeats is put into form once.
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 /// An object that is being written.
@@ -30,6 +32,11 @@ impl<'o> Object<'o> {
     /// A field with a text.
     pub(crate) fn text(&mut self, name: &'static str, value: &str) {
         text(self.field(name), value);
+    }
+
+    /// A field with a text in which nothing is to be escaped.
+    pub(crate) fn plain(&mut self, name: &'static str, value: &str) {
+        plain(self.field(name), value);
     }
 
     /// A field with any value.
@@ -92,6 +99,34 @@ pub(crate) fn put<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(out, value).expect("texts, numbers and lists are JSON");
 }
 
+/// Numbers with their texts: what a condition has seen is most often the value of a metric that was just written, and
+/// making the text takes longer than finding it.
+#[derive(Default)]
+pub(crate) struct Numbers {
+    /// The bits of each, and where its text stands.
+    written: Vec<(u64, Range<usize>)>,
+}
+
+impl Numbers {
+    /// Forgets all of them.
+    pub(crate) fn clear(&mut self) {
+        self.written.clear();
+    }
+
+    /// A number; where it was written before, its text is still there.
+    pub(crate) fn put(&mut self, out: &mut Vec<u8>, value: f64) {
+        let bits = value.to_bits();
+        let known = self.written.iter().find(|(other, _)| *other == bits);
+        if let Some((_, text)) = known {
+            out.extend_from_within(text.clone());
+        } else {
+            let from = out.len();
+            put(out, &value);
+            self.written.push((bits, from..out.len()));
+        }
+    }
+}
+
 /// A text without anything to escape.
 fn plain(out: &mut Vec<u8>, value: &str) {
     out.reserve(value.len() + 2);
@@ -146,6 +181,30 @@ mod tests {
             let mut out = Vec::new();
             text(&mut out, &value);
             assert_eq!(out, serde_json::to_vec(&value).unwrap(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_written_alike_however_often() {
+        let values = [
+            0.1,
+            -0.0,
+            0.0,
+            0.1,
+            1e300,
+            f64::NAN,
+            7.0,
+            0.1,
+            f64::NAN,
+            -0.0,
+        ];
+        let (mut numbers, mut out) = (Numbers::default(), Vec::new());
+        for round in 0..2 {
+            list(&mut out, values, |out, value| numbers.put(out, value));
+            let expected = serde_json::to_vec(&values).unwrap();
+            assert_eq!(out, expected, "{round}");
+            numbers.clear();
+            out.clear();
         }
     }
 }

@@ -61,7 +61,7 @@ pub struct Message {
 pub struct NodeFacts {
     /// Name of the node.
     pub name: SharedText,
-    /// Of this node under this rule in this cluster; the same from trigger to recovery.
+    /// Of this node under this rule in this cluster; the same from trigger to recovery; made of letters, digits and `-`.
     pub fingerprint: SharedText,
     /// When its episode began.
     pub since: Time,

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::body::{Body, Text};
 use crate::http::Request;
-use crate::json::{self, Object};
+use crate::json::{self, Numbers, Object};
 use crate::message::{Message, NodeFacts, TopPod};
 use crate::receiver::Webhook;
 use crate::sign;
@@ -119,25 +119,28 @@ struct Common<'m> {
     conditions: Vec<Shape>,
     /// From the conditions to the pods.
     actions: Text,
+    /// Those of the node itself.
+    numbers: Numbers,
 }
 
 impl<'m> Common<'m> {
     fn write(&mut self, body: &mut Body, (node, name): (&'m NodeFacts, Text)) {
         self.update(body, node);
+        self.numbers.clear();
         body.own().extend_from_slice(b"{\"name\":");
         body.put(name);
         let mut facts = Object::go_on(body.own());
-        facts.text("fingerprint", &node.fingerprint);
+        facts.plain("fingerprint", &node.fingerprint);
         body.put(self.since);
         json::put(body.own(), &node.repeats);
         body.put(self.guard);
         for (name, (_, value)) in self.metrics.iter().zip(node.metrics()) {
             body.put(*name);
-            json::put(body.own(), &value);
+            self.numbers.put(body.own(), value);
         }
         body.put(self.middle);
         for (shape, (_, reading)) in self.conditions.iter().zip(node.conditions()) {
-            shape.write(body, reading);
+            shape.write(body, reading, &mut self.numbers);
         }
         body.put(self.actions);
         let out = body.own();
@@ -224,10 +227,10 @@ impl Shape {
         }
     }
 
-    fn write(&self, body: &mut Body, reading: Reading) {
+    fn write(&self, body: &mut Body, reading: Reading, numbers: &mut Numbers) {
         body.put(self.start);
         if self.has_value {
-            json::put(body.own(), &reading.value);
+            numbers.put(body.own(), reading.value);
         }
         body.put(self.middle);
         if self.has_time {
