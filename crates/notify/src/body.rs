@@ -5,6 +5,7 @@
 //! sent from.
 
 use std::io::{self, Read};
+use std::{mem, slice};
 
 /// Bytes, some of which stand for more than one place.
 #[derive(Clone, Default)]
@@ -15,7 +16,9 @@ pub(crate) struct Body {
     kept: Vec<u8>,
     /// In order.
     places: Vec<Place>,
-    /// Of all texts at their places.
+    /// How many of its own bytes come before the last place.
+    before: usize,
+    /// How many bytes all texts at their places are.
     placed: usize,
 }
 
@@ -29,12 +32,22 @@ pub(crate) struct Text {
 /// Where a text stands.
 #[derive(Clone, Copy)]
 struct Place {
-    /// How many of the body's own bytes come before it.
+    /// How many bytes of its own the body has since the place before.
     after: u32,
     text: Text,
 }
 
 impl Body {
+    /// With room for this many bytes, texts and places, so that they need not be moved while it grows.
+    pub(crate) fn with_room(own: usize, kept: usize, places: usize) -> Self {
+        Self {
+            own: Vec::with_capacity(own),
+            kept: Vec::with_capacity(kept),
+            places: Vec::with_capacity(places),
+            ..Self::default()
+        }
+    }
+
     /// The place for what comes next and stands nowhere else.
     pub(crate) fn own(&mut self) -> &mut Vec<u8> {
         &mut self.own
@@ -50,13 +63,12 @@ impl Body {
 
     /// Puts a text that is kept next.
     pub(crate) fn put(&mut self, text: Text) {
-        let after = position(&self.own);
+        let after = position(&self.own[self.before..]);
+        self.before = self.own.len();
         self.placed += text.of(&self.kept).len();
         match self.places.last_mut() {
             // What was kept together mostly stands together.
-            Some(last) if last.after == after && last.text.to == text.from => {
-                last.text.to = text.to;
-            }
+            Some(last) if after == 0 && last.text.to == text.from => last.text.to = text.to,
             _ => self.places.push(Place { after, text }),
         }
     }
@@ -67,19 +79,13 @@ impl Body {
     }
 
     /// The parts that make up the body one after another.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = &[u8]> {
-        let mut from = 0;
-        let places = self.places.iter().flat_map(move |place| {
-            let own = Text {
-                from,
-                to: place.after,
-            };
-            from = place.after;
-            [own.of(&self.own), place.text.of(&self.kept)]
-        });
-        let last = self.places.last().map_or(0, |place| place.after);
-        let to = position(&self.own);
-        places.chain([Text { from: last, to }.of(&self.own)])
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        Parts {
+            own: &self.own,
+            kept: &self.kept,
+            places: self.places.iter(),
+            text: None,
+        }
     }
 
     /// The body in one piece.
@@ -90,7 +96,7 @@ impl Body {
     }
 
     /// Reads it from its beginning.
-    pub(crate) fn reader(&self) -> impl Read {
+    pub(crate) fn reader(&self) -> Reader<'_> {
         Reader {
             part: &[],
             parts: self.parts(),
@@ -119,13 +125,41 @@ fn position(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
-struct Reader<'b, I> {
-    /// What is left of the part that was begun.
-    part: &'b [u8],
-    parts: I,
+/// The parts of a body in order.
+pub(crate) struct Parts<'b> {
+    /// The rest of what stands in one place.
+    own: &'b [u8],
+    kept: &'b [u8],
+    places: slice::Iter<'b, Place>,
+    /// What comes next, if it is known.
+    text: Option<&'b [u8]>,
 }
 
-impl<'b, I: Iterator<Item = &'b [u8]>> Read for Reader<'b, I> {
+impl<'b> Iterator for Parts<'b> {
+    type Item = &'b [u8];
+
+    fn next(&mut self) -> Option<&'b [u8]> {
+        if let Some(text) = self.text.take() {
+            return Some(text);
+        }
+        let Some(place) = self.places.next() else {
+            let rest = mem::take(&mut self.own);
+            return (!rest.is_empty()).then_some(rest);
+        };
+        self.text = Some(place.text.of(self.kept));
+        let after = usize::try_from(place.after).unwrap_or(usize::MAX);
+        self.own.split_off(..after)
+    }
+}
+
+/// A body as it is sent.
+pub(crate) struct Reader<'b> {
+    /// The rest of the part that was begun.
+    part: &'b [u8],
+    parts: Parts<'b>,
+}
+
+impl Read for Reader<'_> {
     /// As much as there is room for, since each call becomes a write.
     fn read(&mut self, mut room: &mut [u8]) -> io::Result<usize> {
         let mut count = 0;
