@@ -19,14 +19,14 @@ pub(crate) struct Body {
     /// How many of its own bytes come before the last place.
     before: usize,
     /// How many bytes all texts at their places are.
-    placed: usize,
+    placed: u32,
 }
 
-/// A text that is kept: where it begins and ends. Small, since there is one for every node.
+/// A text that is kept: where it begins and ends. Small, since there are some for every node.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Text {
-    from: u32,
-    to: u32,
+    start: u32,
+    end: u32,
 }
 
 /// Where a text stands.
@@ -55,27 +55,24 @@ impl Body {
 
     /// Keeps what `write` puts down, which stands nowhere yet.
     pub(crate) fn keep(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Text {
-        let from = position(&self.kept);
-        write(&mut self.kept);
-        let to = position(&self.kept);
-        Text { from, to }
+        Text::within(&mut self.kept, write)
     }
 
     /// Puts a text that is kept next.
     pub(crate) fn put(&mut self, text: Text) {
         let after = position(&self.own[self.before..]);
         self.before = self.own.len();
-        self.placed += text.of(&self.kept).len();
+        self.placed += text.end - text.start;
         match self.places.last_mut() {
             // What was kept together mostly stands together.
-            Some(last) if after == 0 && last.text.to == text.from => last.text.to = text.to,
+            Some(last) if after == 0 && last.text.end == text.start => last.text.end = text.end,
             _ => self.places.push(Place { after, text }),
         }
     }
 
     /// How many bytes it has.
     pub(crate) fn len(&self) -> usize {
-        self.own.len() + self.placed
+        self.own.len() + size(self.placed)
     }
 
     /// The parts that make up the body one after another.
@@ -114,15 +111,27 @@ impl From<Vec<u8>> for Body {
 }
 
 impl Text {
-    fn of(self, bytes: &[u8]) -> &[u8] {
-        let [from, to] = [self.from, self.to].map(|end| usize::try_from(end).unwrap_or(usize::MAX));
-        bytes.get(from..to).unwrap_or_default()
+    /// What `write` adds to kept texts.
+    pub(crate) fn within(kept: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let start = position(kept);
+        write(kept);
+        let end = position(kept);
+        Self { start, end }
+    }
+
+    fn of(self, kept: &[u8]) -> &[u8] {
+        kept.get(size(self.start)..size(self.end))
+            .unwrap_or_default()
     }
 }
 
 /// The end of what is written. No body comes near four gigabytes.
 fn position(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+fn size(position: u32) -> usize {
+    usize::try_from(position).unwrap_or(usize::MAX)
 }
 
 /// The parts of a body in order.
@@ -147,8 +156,7 @@ impl<'b> Iterator for Parts<'b> {
             return (!rest.is_empty()).then_some(rest);
         };
         self.text = Some(place.text.of(self.kept));
-        let after = usize::try_from(place.after).unwrap_or(usize::MAX);
-        self.own.split_off(..after)
+        self.own.split_off(..size(place.after))
     }
 }
 

@@ -42,9 +42,9 @@ pub(crate) struct Request {
 impl Request {
     /// A request whose body is serialised here and nowhere else, so that a signature is over the bytes that are sent.
     pub(crate) fn json(url: &str, document: &impl Serialize) -> Self {
-        let mut body = Body::default();
-        json::put(body.own(), document);
-        Self::of(url, body)
+        let mut body = Vec::new();
+        json::put(&mut body, document);
+        Self::of(url, body.into())
     }
 
     /// The same with a body that was written already.

@@ -64,9 +64,8 @@ fn body(message: &Message) -> Body {
     document.text("severity", message.severity.word());
     document.text("ruleName", &message.rule);
     document.text("ruleDescription", &message.rule_description);
-    document.field("triggeredNodes").push(b'[');
+    document.field("triggeredNodes");
     let names = names(&mut body, &message.nodes);
-    body.own().push(b']');
     write_rule(Object::go_on(body.own()), message);
     let mut common = Common::default();
     for (place, (node, name)) in message.nodes.iter().zip(names).enumerate() {
@@ -79,14 +78,14 @@ fn body(message: &Message) -> Body {
 
 /// The names in a list. Each comes again with the rest of its node.
 fn names(body: &mut Body, nodes: &[NodeFacts]) -> Vec<Text> {
-    let named = nodes.iter().enumerate().map(|(place, node)| {
-        let comma = body.keep(|out| out.extend_from_slice(before(place)));
-        let name = body.keep(|out| json::text(out, &node.name));
-        body.put(comma);
-        body.put(name);
-        name
+    let mut names = Vec::with_capacity(nodes.len());
+    let list = body.keep(|out| {
+        json::list(out, nodes, |out, node| {
+            names.push(Text::within(out, |out| json::text(out, &node.name)));
+        });
     });
-    named.collect()
+    body.put(list);
+    names
 }
 
 /// What is told of all nodes together, up to the list of them.
