@@ -583,8 +583,9 @@ mod tests {
     #[test]
     fn parts_that_do_not_belong_together_are_told() {
         let one = Parcel::single(alert("a", 1.0));
-        let parts =
-            |nodes: &str, numbers| Parcel::from_parts(one.head.clone(), &Arc::new(nodes.to_owned()), numbers);
+        let parts = |nodes: &str, numbers| {
+            Parcel::from_parts(one.head.clone(), &Arc::new(nodes.to_owned()), numbers)
+        };
         assert_eq!(parts("a", &[]), Some(one.clone()), "as it was kept once");
         assert_eq!(parts("a\nb", &[]), None);
         assert_eq!(parts("a\nb", &one.numbers), None);

@@ -55,7 +55,7 @@ impl OpenParcel {
         &'a self,
         delivery: &'a OpenDelivery,
     ) -> impl Iterator<Item = Stretch<'a>> {
-        let (mut named, mut nodes) = (self.range.first, &*self.nodes);
+        let (mut named, mut nodes) = (self.range.first, self.nodes.as_str());
         let mut left = Range {
             last: delivery.range.last.min(self.range.last),
             ..delivery.range
