@@ -3,12 +3,16 @@
 //! A rule that triggers on a thousand nodes makes a thousand alerts that say nearly the same. As one parcel they are
 //! kept, read and sent for little more than one alone.
 
+mod numbers;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::history::Guard;
 use crate::plan::{ActionNote, Alert, Input, Seen};
 use crate::time::Time;
+
+pub use numbers::Numbers;
 
 /// The most alerts in one parcel: so much is read at a time.
 pub const MOST: usize = 1000;
@@ -22,8 +26,8 @@ pub struct Parcel {
     head: Alert,
     /// Names of the nodes, one a line. Shared with whoever tells of them: there may be a thousand.
     nodes: Arc<String>,
-    /// What differs, one record a node.
-    numbers: Vec<u8>,
+    /// What differs, one row a node.
+    numbers: Arc<Numbers>,
     len: usize,
 }
 
@@ -31,7 +35,8 @@ pub struct Parcel {
 struct Open {
     head: Alert,
     nodes: String,
-    numbers: Vec<u8>,
+    /// Rows, one after another.
+    numbers: Vec<u64>,
     len: usize,
 }
 
@@ -54,7 +59,8 @@ pub struct Member<'p> {
     /// How often the actions ran again.
     pub repeats: u32,
     head: &'p Alert,
-    numbers: Numbers<'p>,
+    numbers: &'p Numbers,
+    place: usize,
 }
 
 impl Packed {
@@ -99,7 +105,7 @@ fn put(parcels: &mut Vec<Open>, alert: &Alert, free: usize) -> (usize, usize) {
         count
     });
     let parcel = &mut parcels[place];
-    parcel.add(&alert.node, &record(alert));
+    parcel.add(&alert.node, &row(alert));
     (place, parcel.len - 1)
 }
 
@@ -107,22 +113,23 @@ impl Parcel {
     /// A parcel of one.
     pub fn single(alert: Alert) -> Self {
         let mut parcel = Open::new(alert);
-        let (node, record) = (parcel.head.node.clone(), record(&parcel.head));
-        parcel.add(&node, &record);
+        let (node, row) = (parcel.head.node.clone(), row(&parcel.head));
+        parcel.add(&node, &row);
         parcel.close()
     }
 
-    /// The parcel that [`Parcel::head`], [`Parcel::nodes`] and [`Parcel::numbers`] are of. Without numbers it is a
+    /// The parcel that [`Parcel::head`], [`Parcel::nodes`] and the encoded [`Parcel::numbers`] are of. Without it is a
     /// parcel of one; `None` if they do not belong together.
     pub fn from_parts(head: Alert, nodes: &Arc<String>, numbers: &[u8]) -> Option<Self> {
         let len = names(nodes).count();
         if numbers.is_empty() {
             return (len == 1).then(|| Self::single(head));
         }
-        (numbers.len() == len * record_len(&head)).then(|| Self {
+        let numbers = Numbers::decode(numbers, width(&head), len)?;
+        Some(Self {
             head,
             nodes: Arc::clone(nodes),
-            numbers: numbers.to_owned(),
+            numbers: numbers.into(),
             len,
         })
     }
@@ -137,8 +144,8 @@ impl Parcel {
         &self.nodes
     }
 
-    /// What differs, one record a node, all of one length.
-    pub fn numbers(&self) -> &[u8] {
+    /// What differs, one row a node.
+    pub fn numbers(&self) -> &Arc<Numbers> {
         &self.numbers
     }
 
@@ -150,19 +157,18 @@ impl Parcel {
 
     /// The alerts, in order.
     pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
-        let records = self.numbers.chunks_exact(record_len(&self.head));
-        names(&self.nodes)
-            .zip(records)
-            .map(|(node, record)| Member::read(&self.head, node, record))
+        let nodes = names(&self.nodes).enumerate();
+        nodes.map(|(place, node)| Member::at(self, node, place))
     }
 
     /// The parcel without the alerts whose places are not wanted; `None` if none is.
     pub fn only(&self, mut wanted: impl FnMut(usize) -> bool) -> Option<Self> {
         let mut parcel = Open::new(self.head.clone());
-        let records = self.numbers.chunks_exact(record_len(&self.head));
-        for (place, (node, record)) in names(&self.nodes).zip(records).enumerate() {
+        let columns = width(&self.head);
+        for (place, node) in names(&self.nodes).enumerate() {
             if wanted(place) {
-                parcel.add(node, record);
+                let row = (0..columns).map(|column| self.numbers.get(column, place));
+                parcel.add(node, &row.collect::<Vec<u64>>());
             }
         }
         (parcel.len > 0).then(|| parcel.close())
@@ -181,9 +187,9 @@ impl Open {
 
     fn close(self) -> Parcel {
         Parcel {
+            numbers: Numbers::of(&self.numbers, width(&self.head)).into(),
             head: self.head,
             nodes: self.nodes.into(),
-            numbers: self.numbers,
             len: self.len,
         }
     }
@@ -195,11 +201,11 @@ impl Open {
             return Vec::new();
         }
         order.sort_unstable();
-        let len = record_len(&self.head);
+        let width = width(&self.head);
         let mut sorted = Self::new(self.head.clone());
         let mut moved = vec![0; order.len()];
         for (to, (node, from)) in order.into_iter().enumerate() {
-            sorted.add(node, &self.numbers[from * len..][..len]);
+            sorted.add(node, &self.numbers[from * width..][..width]);
             moved[from] = to;
         }
         *self = sorted;
@@ -228,7 +234,7 @@ impl Open {
             && head.conditions.iter().zip(&alert.conditions).all(alike)
     }
 
-    fn add(&mut self, node: &str, record: &[u8]) {
+    fn add(&mut self, node: &str, row: &[u64]) {
         if self.len > 0 {
             self.nodes.push('\n');
         }
@@ -239,7 +245,7 @@ impl Open {
             self.nodes.push(' ');
             self.nodes.push_str(part);
         }
-        self.numbers.extend_from_slice(record);
+        self.numbers.extend_from_slice(row);
         self.len += 1;
     }
 }
@@ -271,45 +277,47 @@ fn alike((one, other): (&Input, &Input)) -> bool {
 }
 
 /// What differs; of alerts that share a parcel, all are of one length.
-fn record(alert: &Alert) -> Vec<u8> {
-    let mut record = Vec::with_capacity(record_len(alert));
-    record.extend(alert.since.millis().to_le_bytes());
-    record.extend(alert.repeats.to_le_bytes());
-    for value in alert.metrics.values() {
-        record.extend(value.to_le_bytes());
-    }
+fn row(alert: &Alert) -> Vec<u64> {
+    let mut row = Vec::with_capacity(width(alert));
+    row.extend([
+        alert.since.millis().cast_unsigned(),
+        u64::from(alert.repeats),
+    ]);
+    row.extend(alert.metrics.values().map(|value| value.to_bits()));
     for input in &alert.conditions {
         if let Seen::Value { value, age, .. } = &input.seen {
-            record.extend(value.to_le_bytes());
-            record.extend(age.to_le_bytes());
+            row.extend([value.to_bits(), age.cast_unsigned()]);
         }
-        if let Some(true_for) = input.true_for {
-            record.extend(true_for.to_le_bytes());
-        }
+        row.extend(input.true_for.map(i64::cast_unsigned));
     }
-    record
+    row
 }
 
-fn record_len(head: &Alert) -> usize {
+/// How many numbers there are of each alert.
+fn width(head: &Alert) -> usize {
     let inputs = head.conditions.iter();
     let of_inputs = inputs.map(|input| match input.seen {
         Seen::Value { .. } => 2 + usize::from(input.true_for.is_some()),
         Seen::Status(_) | Seen::Unknown(_) => usize::from(input.true_for.is_some()),
     });
-    12 + 8 * (head.metrics.len() + of_inputs.sum::<usize>())
+    METRICS + head.metrics.len() + of_inputs.sum::<usize>()
 }
 
+/// The first columns of a row.
+const SINCE: usize = 0;
+const REPEATS: usize = 1;
+const METRICS: usize = 2;
+
 impl<'p> Member<'p> {
-    fn read(head: &'p Alert, node: &'p str, record: &'p [u8]) -> Self {
-        let mut numbers = Numbers(record);
-        let since = Time::from_millis(numbers.integer());
-        let repeats = numbers.take().map_or(0, u32::from_le_bytes);
+    fn at(parcel: &'p Parcel, node: &'p str, place: usize) -> Self {
+        let number = |column| parcel.numbers.get(column, place);
         Self {
             node,
-            since,
-            repeats,
-            head,
-            numbers,
+            since: Time::from_millis(number(SINCE).cast_signed()),
+            repeats: u32::try_from(number(REPEATS)).unwrap_or(u32::MAX),
+            head: &parcel.head,
+            numbers: &parcel.numbers,
+            place,
         }
     }
 
@@ -325,8 +333,8 @@ impl<'p> Member<'p> {
 
     /// Values of the metrics, in the order in which the head has them.
     pub fn readings(&self) -> impl Iterator<Item = f64> {
-        let mut numbers = self.numbers;
-        (0..self.head.metrics.len()).map(move |_| numbers.float())
+        let columns = METRICS..METRICS + self.head.metrics.len();
+        columns.map(|column| f64::from_bits(self.numbers.get(column, self.place)))
     }
 
     /// Known metrics by name.
@@ -337,16 +345,17 @@ impl<'p> Member<'p> {
 
     /// What was read for each condition of the head.
     pub fn readings_of_conditions(&self) -> impl Iterator<Item = Reading> {
-        let mut numbers = self.numbers;
-        for _ in 0..self.head.metrics.len() {
-            numbers.float();
-        }
+        let mut columns = METRICS + self.head.metrics.len()..;
+        let mut next = move || {
+            let column = columns.next();
+            column.map_or(0, |column| self.numbers.get(column, self.place))
+        };
         self.head.conditions.iter().map(move |input| {
             let (value, age) = match input.seen {
-                Seen::Value { .. } => (numbers.float(), numbers.integer()),
+                Seen::Value { .. } => (f64::from_bits(next()), next().cast_signed()),
                 Seen::Status(_) | Seen::Unknown(_) => (0.0, 0),
             };
-            let true_for = input.true_for.map_or(0, |_| numbers.integer());
+            let true_for = input.true_for.map_or(0, |_| next().cast_signed());
             Reading {
                 value,
                 age,
@@ -420,26 +429,6 @@ impl Reading {
             needed: input.needed,
             verdict: input.verdict,
         }
-    }
-}
-
-/// The rest of a record. Its length was checked, so that nothing is missing.
-#[derive(Clone, Copy, Debug)]
-struct Numbers<'p>(&'p [u8]);
-
-impl Numbers<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (bytes, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*bytes)
-    }
-
-    fn integer(&mut self) -> i64 {
-        self.take().map_or(0, i64::from_le_bytes)
-    }
-
-    fn float(&mut self) -> f64 {
-        self.take().map_or(0.0, f64::from_le_bytes)
     }
 }
 
@@ -532,7 +521,8 @@ mod tests {
         // Times and repeats may differ; the rest is a parcel each, and the first is open until there are too many.
         assert_eq!(packed.parcels[0].len(), 5 + 7);
         for parcel in &packed.parcels {
-            let again = Parcel::from_parts(parcel.head.clone(), &parcel.nodes, &parcel.numbers);
+            let again =
+                Parcel::from_parts(parcel.head.clone(), &parcel.nodes, &parcel.numbers.encode());
             assert_eq!(again.as_ref(), Some(parcel));
         }
     }
@@ -583,13 +573,14 @@ mod tests {
     #[test]
     fn parts_that_do_not_belong_together_are_told() {
         let one = Parcel::single(alert("a", 1.0));
-        let parts = |nodes: &str, numbers| {
+        let numbers = one.numbers.encode();
+        let parts = |nodes: &str, numbers: &[u8]| {
             Parcel::from_parts(one.head.clone(), &Arc::new(nodes.to_owned()), numbers)
         };
         assert_eq!(parts("a", &[]), Some(one.clone()), "as it was kept once");
         assert_eq!(parts("a\nb", &[]), None);
-        assert_eq!(parts("a\nb", &one.numbers), None);
-        assert_eq!(parts("a", &one.numbers[1..]), None);
+        assert_eq!(parts("a\nb", &numbers), None);
+        assert_eq!(parts("a", &numbers[1..]), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! | `record` | a node under a rule, JSON | with transitions and jobs |
 //! | `ledger` | what was set on a node, JSON | with transitions |
 //! | `roster` | the numbers of all nodes; one row | with nodes |
-//! | `parcel` | alerts with neighbouring ids that differ in nodes and numbers only: the first as JSON, the nodes, one a line, the numbers, and what decides about their delivery | never |
+//! | `parcel` | alerts with neighbouring ids that differ in nodes and numbers only: the first as JSON, the nodes, one a line, the numbers, column by column, and what decides about their delivery | never |
 //! | `admitted` | up to which id alerts are admitted, and the last that was given, for none is used twice; one row | with alerts |
 //! | `delivery` | alerts of one parcel on their way to one channel, from one id to another, and who is at it | with each attempt |
 //! | `memory` | how noisy neighbouring nodes are under a rule, and what people know of them | with alerts |
@@ -33,7 +33,7 @@ pub(crate) const FORMAT: Format = Format {
     upgrade,
 };
 
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE rule(
@@ -124,6 +124,9 @@ fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
         transaction.execute_batch(before)?;
         transaction.execute_batch(OUTBOX)?;
         transaction.execute_batch(after)?;
+    }
+    if version < VERSION {
+        // Numbers of version 2, row by row, are read as they are. Earlier releases could not read those of this one.
         transaction.execute_batch(&format!("PRAGMA user_version = {VERSION}"))?;
     }
     transaction.commit()

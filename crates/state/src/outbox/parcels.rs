@@ -152,9 +152,9 @@ fn insert(
         let last = first + i64::try_from(parcel.len()).unwrap_or(0) - 1;
         // Of one alert, the body says it all.
         let numbers = if parcel.len() == 1 {
-            &[]
+            Vec::new()
         } else {
-            parcel.numbers()
+            parcel.numbers().encode()
         };
         let row = params![
             first,

@@ -363,13 +363,13 @@ fn later_schema_is_refused_and_left_alone() {
         error,
         StateError::Newer {
             found: 7,
-            known: 2,
+            known: 3,
             ..
         }
     ));
     let text = error.to_string();
     assert!(
-        text.contains("version 7") && text.contains("up to 2"),
+        text.contains("version 7") && text.contains("up to 3"),
         "{text}"
     );
     assert!(database.exists());

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ng_delivery::Told;
+use ng_engine::plan::{Alert, Input, Seen, Verdict};
 use ng_state::{Claim, DeliveryState, OutboxFilter, Settlement, Store};
 use tempfile::TempDir;
 
@@ -17,6 +18,10 @@ fn old(directory: &Path) {
     connection
         .execute_batch(include_str!("version_1.sql"))
         .unwrap();
+}
+
+fn open_new(directory: &Path) -> Store {
+    Store::open(directory, NOW).unwrap().store
 }
 
 fn open(directory: &Path) -> Store {
@@ -102,6 +107,69 @@ fn an_upgrade_keeps_ids_memories_and_history() {
         ng_delivery::Admission::Send
     });
     assert_eq!(admitted.unwrap(), 1);
+}
+
+/// Numbers as version 2 had them: row by row.
+fn records(alerts: &[Alert]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for alert in alerts {
+        bytes.extend(alert.since.millis().to_le_bytes());
+        bytes.extend(alert.repeats.to_le_bytes());
+        for value in alert.metrics.values() {
+            bytes.extend(value.to_le_bytes());
+        }
+        for input in &alert.conditions {
+            if let Seen::Value { value, age, .. } = &input.seen {
+                bytes.extend(value.to_le_bytes());
+                bytes.extend(age.to_le_bytes());
+            }
+            bytes.extend(input.true_for.map_or([0; 8], i64::to_le_bytes));
+        }
+    }
+    bytes
+}
+
+#[test]
+fn alerts_whose_numbers_stand_row_by_row_are_still_read() {
+    let directory = TempDir::new().unwrap();
+    let mut store = open_new(directory.path());
+    let alerts: Vec<Alert> = [("a", 1.5, 0), ("b", f64::MIN, 3), ("c", 0.25, 1)]
+        .into_iter()
+        .map(|(node, value, repeats)| {
+            let mut alert = alert(node, &["log"]);
+            alert.repeats = repeats;
+            alert.metrics = [("cpu".to_owned(), value), ("memory".to_owned(), 7.0)].into();
+            alert.conditions = vec![Input {
+                test: "cpu > 1".to_owned(),
+                description: None,
+                seen: Seen::Value {
+                    value,
+                    age: 1500,
+                    origin: "prometheus".to_owned(),
+                },
+                true_for: Some(60_000 + i64::from(repeats)),
+                needed: 60_000,
+                verdict: Verdict::Holds,
+            }];
+            alert
+        })
+        .collect();
+    let mut transaction = store.begin().unwrap();
+    let ids = transaction.queue(&alerts, NOW).unwrap();
+    transaction.commit().unwrap();
+    drop(store);
+    let connection = rusqlite::Connection::open(directory.path().join("state.db")).unwrap();
+    let changed = connection.execute("UPDATE parcel SET numbers = ?1", [records(&alerts)]);
+    assert_eq!(changed.unwrap(), 1, "they are one parcel");
+    connection.execute_batch("PRAGMA user_version = 2").unwrap();
+    drop(connection);
+
+    let mut store = open_new(directory.path());
+    let transaction = store.begin().unwrap();
+    let loaded = transaction.alerts(&ids).unwrap();
+    let parcel = loaded[0].parcel.as_ref().unwrap();
+    let found: Vec<Alert> = parcel.members().map(|member| member.alert()).collect();
+    assert_eq!(found, alerts);
 }
 
 /// Where one process upgrades, another may be about to.
