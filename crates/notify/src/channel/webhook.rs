@@ -116,7 +116,7 @@ pub(super) fn facts(node: &NodeFacts) -> Box<RawValue> {
 #[derive(Default)]
 struct Common<'m> {
     with: Option<&'m NodeFacts>,
-    /// From the fingerprint to the number of repeats.
+    /// From the fingerprint to what holds actions back.
     since: Text,
     /// From there to the metrics.
     guard: Text,
@@ -140,7 +140,6 @@ impl<'m> Common<'m> {
         let mut facts = Object::go_on(body.own());
         facts.plain("fingerprint", &node.fingerprint);
         body.put(self.since);
-        json::put(body.own(), &node.repeats);
         body.put(self.guard);
         for (name, (_, value)) in self.metrics.iter().zip(node.metrics()) {
             body.put(*name);
@@ -162,14 +161,14 @@ impl<'m> Common<'m> {
 
     fn update(&mut self, body: &mut Body, node: &'m NodeFacts) {
         let with = self.with.replace(node);
-        if with.is_none_or(|with| with.since != node.since) {
+        // Kept in the order in which it is written: what stands together is one text then.
+        if with.is_none_or(|with| (with.since, with.repeats) != (node.since, node.repeats)) {
             self.since = body.keep(|out| {
                 let mut facts = Object::go_on(out);
                 facts.text("since", &node.since.to_string());
-                facts.field("repeats");
+                facts.value("repeats", &node.repeats);
             });
         }
-        // Kept in the order in which it is written.
         if with.is_none_or(|with| !with.shares_with(node)) {
             self.guard = body.keep(|out| write_guard(Object::go_on(out), node.guard()));
             let names = node.metrics().map(|(name, _)| name);
@@ -308,6 +307,7 @@ mod tests {
         let mut message = repeat();
         let mut nodes = message.nodes.clone();
         nodes[1].since = AT;
+        nodes[2].repeats += 1;
         nodes[2].change(|shared| {
             shared.actions.clear();
             shared.metrics.clear();
