@@ -76,7 +76,7 @@ impl Body {
     }
 
     /// The parts that make up the body one after another.
-    pub(crate) fn parts(&self) -> Parts<'_> {
+    fn parts(&self) -> Parts<'_> {
         Parts {
             own: &self.own,
             kept: &self.kept,
@@ -135,7 +135,7 @@ fn size(position: u32) -> usize {
 }
 
 /// The parts of a body in order.
-pub(crate) struct Parts<'b> {
+struct Parts<'b> {
     /// The rest of what stands in one place.
     own: &'b [u8],
     kept: &'b [u8],
