@@ -56,6 +56,12 @@ impl Store {
         }))
     }
 
+    /// Leaves closing to the end of the process, which is near: all that closing does is to give back what ends with it
+    /// anyway.
+    pub fn leave(self) {
+        std::mem::forget(self);
+    }
+
     pub(crate) fn connection(&self) -> &Connection {
         self.database.connection()
     }

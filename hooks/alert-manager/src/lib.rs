@@ -85,6 +85,7 @@ fn handle(run: &Run) -> anyhow::Result<Report> {
             serve(run, &agenda, templates, (&mut store, &mut report))?;
         }
         report.metrics.push(gauges::outbox(&store, now)?);
+        store.leave();
     }
     Ok(report)
 }

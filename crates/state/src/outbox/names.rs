@@ -39,9 +39,13 @@ pub(super) fn parts(column: &str, most: usize) -> impl Iterator<Item = (String, 
     let mut rest = Some(rest);
     std::iter::from_fn(move || {
         let text = rest?;
-        let cut = text.match_indices('\n').nth(most - 1).map(|(cut, _)| cut);
-        let part = cut.map_or(text, |cut| &text[..cut]);
-        rest = cut.map(|cut| &text[cut + 1..]);
+        let names = lines(text).take(most);
+        let len: usize = names.map(|name| name.len() + '\n'.len_utf8()).sum();
+        let (part, others) = match text.get(len..) {
+            Some(others) => (&text[..len - '\n'.len_utf8()], Some(others)),
+            None => (text, None),
+        };
+        rest = others;
         let first = lines(part).next().unwrap_or_default();
         Some((format!("{first}{end}"), format!("{end}\n{part}")))
     })
