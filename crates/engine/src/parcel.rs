@@ -3,6 +3,7 @@
 //! A rule that triggers on a thousand nodes makes a thousand alerts that say nearly the same. As one parcel they are
 //! kept, read and sent for little more than one alone.
 
+pub mod names;
 mod numbers;
 
 use std::collections::{BTreeMap, HashMap};

@@ -8,8 +8,7 @@
 //! A channel that has succeeded is `done` whatever the others do. A delivery is `pending` until `next_attempt`, `held`
 //! while its node is flapping, `skipped` when it is settled without being sent, and `dead` when it is given up.
 //!
-//! - `parcels`: alerts as they stand in the database; `labels`: what decides about them; `ranges`: their ids; `names`:
-//!   of their nodes
+//! - `parcels`: alerts as they stand in the database; `labels`: what decides about them; `ranges`: their ids
 //! - `memories`: what is remembered of nodes
 //! - `admission`: what becomes of a new alert; `sending`: who sends what; `upkeep`: what is kept, by hand and by age
 
@@ -17,7 +16,6 @@ mod admission;
 mod changes;
 mod labels;
 mod memories;
-mod names;
 mod open;
 mod parcels;
 mod ranges;
@@ -260,7 +258,7 @@ impl Listed {
         range: Range,
         deliveries: Vec<(Range, Delivery)>,
     ) -> rusqlite::Result<Self> {
-        let nodes = names::unpacked(row.get_ref(4)?.as_str()?).into();
+        let nodes = ng_engine::parcel::names::unpacked(row.get_ref(4)?.as_str()?).into();
         Ok(Self {
             range,
             queued: Time::from_millis(row.get(2)?),

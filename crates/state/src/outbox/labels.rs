@@ -8,12 +8,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ng_delivery::Fresh;
+use ng_engine::parcel::names;
 use ng_engine::plan::AlertKind;
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
-use super::names;
 use super::parcels::read_kind;
 use super::ranges::Range;
 

@@ -6,11 +6,10 @@
 use std::iter::Peekable;
 
 use ng_delivery::{Memory, Told};
-use ng_engine::parcel;
+use ng_engine::parcel::{self, names};
 use ng_engine::time::Time;
 use rusqlite::{Connection, Row, params};
 
-use super::names;
 use crate::lazy::Lazy;
 
 /// The most nodes in one row: so much is written again when one of them goes its own way.
@@ -113,16 +112,12 @@ impl<'c> Memories<'c> {
     /// Whether these nodes, one a line, ascend and are so many that it is worth while to know that nothing is remembered
     /// of any node from the first to the last of them.
     pub(super) fn are_strangers(&mut self, rule: &str, nodes: &str) -> rusqlite::Result<bool> {
-        let mut names = parcel::names(nodes);
-        let first = names.next().unwrap_or_default();
-        let (mut last, mut count) = (first, 1);
-        for name in names {
-            if name <= last {
-                return Ok(false);
-            }
-            (last, count) = (name, count + 1);
+        if names::ascending(nodes).is_none_or(|count| count <= FEW) {
+            return Ok(false);
         }
-        Ok(count > FEW && self.load(rule, (first, last))?.is_empty())
+        let first = parcel::names(nodes).next().unwrap_or_default();
+        let last = nodes.rsplit('\n').next().unwrap_or_default();
+        Ok(self.load(rule, (first, last))?.is_empty())
     }
 
     /// Remembers the same of strangers, whose names stand in a column.

@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use ng_engine::parcel::{Packed, Parcel};
+use ng_engine::parcel::{Packed, Parcel, names};
 use ng_engine::plan::{Alert, AlertKind, Mute, Seen};
 use ng_engine::time::Time;
 use rusqlite::{Connection, Row, params};
 
-use super::names;
 use super::ranges::Range;
 use crate::error::StateError;
 use crate::place::Place;

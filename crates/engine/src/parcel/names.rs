@@ -2,10 +2,10 @@
 //!
 //! In a cluster most names end alike, with the name of a domain, and what is written is what a run waits for.
 
-use ng_engine::parcel::names as lines;
+use super::names as lines;
 
 /// The column of names, which are one a line.
-pub(super) fn packed(names: &str) -> String {
+pub fn packed(names: &str) -> String {
     let end = common_end(names);
     let mut column = String::with_capacity(names.len() + 1);
     column.push_str(end);
@@ -17,7 +17,7 @@ pub(super) fn packed(names: &str) -> String {
 }
 
 /// The names of a column, one a line.
-pub(super) fn unpacked(column: &str) -> String {
+pub fn unpacked(column: &str) -> String {
     let (end, rest) = column.split_once('\n').unwrap_or_default();
     // Names are about as long as the first of them.
     let first = lines(rest).next().map_or(0, str::len);
@@ -33,8 +33,21 @@ pub(super) fn unpacked(column: &str) -> String {
     names
 }
 
+/// How many names there are, one a line, if they ascend and none is there twice.
+pub fn ascending(names: &str) -> Option<usize> {
+    let mut names = lines(names);
+    let (mut last, mut count) = (names.next()?, 1);
+    for name in names {
+        if name <= last {
+            return None;
+        }
+        (last, count) = (name, count + 1);
+    }
+    Some(count)
+}
+
 /// The column in columns of at most so many names, each after the first of its names.
-pub(super) fn parts(column: &str, most: usize) -> impl Iterator<Item = (String, String)> {
+pub fn parts(column: &str, most: usize) -> impl Iterator<Item = (String, String)> {
     let (end, rest) = column.split_once('\n').unwrap_or_default();
     let mut rest = Some(rest);
     std::iter::from_fn(move || {
@@ -90,6 +103,21 @@ mod tests {
             assert_eq!(unpacked(column), names, "{names:?}");
         }
         assert_eq!(unpacked("damaged"), "");
+    }
+
+    #[test]
+    fn names_that_ascend_are_counted() {
+        let cases = [
+            ("", Some(1)),
+            ("a", Some(1)),
+            ("a\nab\nb", Some(3)),
+            ("a\na", None),
+            ("a-1.x\na.x\nb.x", Some(3)),
+            ("a.x\na-1.x", None),
+        ];
+        for (names, count) in cases {
+            assert_eq!(ascending(names), count, "{names:?}");
+        }
     }
 
     #[test]
