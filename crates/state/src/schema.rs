@@ -126,7 +126,7 @@ fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
         transaction.execute_batch(after)?;
     }
     if version < VERSION {
-        // Numbers of version 2, row by row, are read as they are. Earlier releases could not read those of this one.
+        // Names and numbers of version 2 are read as they are; the release of that version could not read these.
         transaction.execute_batch(&format!("PRAGMA user_version = {VERSION}"))?;
     }
     transaction.commit()

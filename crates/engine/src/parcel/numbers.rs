@@ -187,7 +187,7 @@ mod tests {
         let since = |row| numbers.get(0, row).cast_signed();
         assert_eq!((since(0), numbers.get(1, 0)), (-5, 1));
         assert_eq!((since(1), numbers.get(1, 1)), (6, 2));
-        assert_eq!(f64::from_bits(numbers.get(2, 1)), f64::MAX);
+        assert_eq!(numbers.get(2, 1), f64::MAX.to_bits());
         assert_eq!(Numbers::decode(&bytes, 3, 1), None);
         assert_eq!(Numbers::decode(&bytes, 4, 2), None);
     }

@@ -195,8 +195,8 @@ impl<'c> Desk<'c> {
                 admission
             });
         }
-        self.memories
-            .put_all(&parcel.rule, &parcel.column, memory)?;
+        let nodes = (parcel.nodes.as_str(), parcel.column.as_str());
+        self.memories.put_all(&parcel.rule, nodes, memory)?;
         let mut decided = Decided::default();
         decided.add(admission, parcel.range.ids());
         Ok(decided)

@@ -120,19 +120,19 @@ impl<'c> Memories<'c> {
         Ok(self.load(rule, (first, last))?.is_empty())
     }
 
-    /// Remembers the same of strangers, whose names stand in a column.
+    /// Remembers the same of strangers, whose names are one a line and stand in a column.
     pub(super) fn put_all(
         &mut self,
         rule: &str,
-        column: &str,
+        (nodes, column): (&str, &str),
         memory: Memory,
     ) -> rusqlite::Result<()> {
         let remembered = Remembered { memory, held: None };
         if remembered == Remembered::default() {
             return Ok(());
         }
-        for (first, column) in names::parts(column, LONGEST) {
-            self.put_row((rule, &first, &column), &remembered)?;
+        for (first, column) in names::parts(column, nodes, LONGEST) {
+            self.put_row((rule, first, &column), &remembered)?;
         }
         Ok(())
     }
@@ -397,7 +397,9 @@ mod tests {
                 strangers += 1;
                 let column = names::packed(&joined);
                 let memory = remembered(score).memory;
-                memories.put_all("rule", &column, memory).unwrap();
+                memories
+                    .put_all("rule", (&joined, &column), memory)
+                    .unwrap();
             } else {
                 memories
                     .change("rule", &nodes, |place, found| {
