@@ -122,7 +122,7 @@ impl Parcel {
     /// The parcel that [`Parcel::head`], [`Parcel::nodes`] and the encoded [`Parcel::numbers`] are of. Without it is a
     /// parcel of one; `None` if they do not belong together.
     pub fn from_parts(head: Alert, nodes: &Arc<String>, numbers: &[u8]) -> Option<Self> {
-        let len = names(nodes).count();
+        let len = 1 + memchr::memchr_iter(b'\n', nodes.as_bytes()).count();
         if numbers.is_empty() {
             return (len == 1).then(|| Self::single(head));
         }

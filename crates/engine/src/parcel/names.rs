@@ -4,6 +4,8 @@
 //! the column says how much of the name before it is the same, as one sign, and goes on from there. What is written is
 //! what a run waits for.
 
+use std::ops::Range;
+
 use super::names as lines;
 
 /// Begins a column. One that begins otherwise says nothing of names before: the lines are the names without their end.
@@ -13,7 +15,7 @@ const NONE: u8 = b' ';
 /// The most bytes of the name before, up to the last sign that can be seen.
 const MOST: usize = (b'~' - NONE) as usize;
 
-/// The column of names, which are one a line.
+/// The column of names, which are one a line and ascend.
 pub fn packed(names: &str) -> String {
     let end = common_end(names);
     let mut column = String::with_capacity(names.len() + 2);
@@ -37,82 +39,144 @@ fn push(column: &mut String, same: usize, rest: &str) {
     column.push_str(rest);
 }
 
+/// A column, taken apart.
+struct Column<'c> {
+    end: &'c str,
+    /// The lines after the first.
+    rest: &'c str,
+    is_marked: bool,
+}
+
+impl<'c> Column<'c> {
+    fn of(column: &'c str) -> Self {
+        let (end, rest) = column.split_once('\n').unwrap_or_default();
+        match end.strip_prefix(MARK) {
+            Some(end) => Self {
+                end,
+                rest,
+                is_marked: true,
+            },
+            None => Self {
+                end,
+                rest,
+                is_marked: false,
+            },
+        }
+    }
+
+    /// Adds entries to the last part.
+    fn copy(&self, entries: Range<usize>, parts: &mut [(&str, String)]) {
+        // Each ends with a line break, but for the last one of all.
+        let entries = self.rest.get(entries.start..(entries.end.max(1) - 1));
+        if let (Some(entries), Some((_, part))) = (entries, parts.last_mut())
+            && !entries.is_empty()
+        {
+            part.push('\n');
+            part.push_str(entries);
+        }
+    }
+
+    fn entries(&self) -> Entries<'c> {
+        Entries {
+            rest: Some(self.rest),
+            is_marked: self.is_marked,
+            before: 0,
+        }
+    }
+}
+
+/// What is said of a name.
+struct Entry<'c> {
+    /// How many bytes it has in common with the name before.
+    same: usize,
+    /// What comes then, up to what all end with.
+    rest: &'c str,
+}
+
+struct Entries<'c> {
+    rest: Option<&'c str>,
+    is_marked: bool,
+    /// The length of the name before, without its end.
+    before: usize,
+}
+
+impl<'c> Iterator for Entries<'c> {
+    type Item = Entry<'c>;
+
+    fn next(&mut self) -> Option<Entry<'c>> {
+        let text = self.rest?;
+        // Most are shorter than it takes to begin a search for the line break that would be faster for others.
+        let cut = text.bytes().position(|byte| byte == b'\n');
+        let line = cut.map_or(text, |cut| &text[..cut]);
+        self.rest = cut.map(|cut| &text[cut + 1..]);
+        let (same, rest) = match line.split_at_checked(1) {
+            Some((sign, rest)) if self.is_marked => {
+                (usize::from(sign.as_bytes()[0].saturating_sub(NONE)), rest)
+            }
+            _ => (0, line),
+        };
+        // A damaged column may have any sign.
+        let same = same.min(self.before);
+        self.before = same + rest.len();
+        Some(Entry { same, rest })
+    }
+}
+
 /// The names of a column, one a line.
 pub fn unpacked(column: &str) -> String {
-    let (end, rest) = column.split_once('\n').unwrap_or_default();
-    let mut names = String::with_capacity(rest.len() + end.len() * (1 + rest.len() / 8));
-    let Some(end) = end.strip_prefix(MARK) else {
-        unpack(&mut names, end, lines(rest).map(|line| (0, line)));
-        return names;
-    };
-    let signed = lines(rest).map(|line| match line.split_at_checked(1) {
-        Some((sign, rest)) => (usize::from(sign.as_bytes()[0].saturating_sub(NONE)), rest),
-        None => (0, line),
-    });
-    unpack(&mut names, end, signed);
-    names
-}
-
-fn unpack<'c>(names: &mut String, end: &str, rests: impl Iterator<Item = (usize, &'c str)>) {
-    let mut before = 0;
-    for (place, (same, rest)) in rests.enumerate() {
-        if place > 0 {
-            names.push('\n');
+    let column = Column::of(column);
+    let end = column.end.as_bytes();
+    let sizes = column.entries().map(|entry| entry.same + entry.rest.len());
+    let len: usize = sizes.map(|size| size + end.len() + 1).sum();
+    // As long as they are together, and not longer by and by: there may be a thousand.
+    let mut names = vec![b'\n'; len.saturating_sub(1)];
+    let (mut before, mut at) = (0, 0);
+    for Entry { same, rest } in column.entries() {
+        names.copy_within(before..before + same, at);
+        before = at;
+        at += same;
+        for part in [rest.as_bytes(), end] {
+            names[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
         }
-        let start = names.len();
-        // A damaged column may have any sign: no more than the name before, which a line break follows.
-        let same = before..(before + same).min(start.saturating_sub(1));
-        if names.is_char_boundary(same.end) {
-            names.extend_from_within(same);
-        }
-        names.push_str(rest);
-        names.push_str(end);
-        before = start;
+        at += 1;
     }
+    // Of a damaged column, a name may end within a sign.
+    String::from_utf8(names)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// How many names there are, one a line, if they ascend and none is there twice.
-pub fn ascending(names: &str) -> Option<usize> {
-    let mut names = lines(names);
-    let (mut last, mut count) = (names.next()?, 1);
-    for name in names {
-        if name <= last {
-            return None;
+/// Whether the names of a column ascend, none of them twice, as far as the column tells: those of a parcel do.
+pub fn is_in_order(column: &str) -> bool {
+    Column::of(column).is_marked
+}
+
+/// The column of these names in columns of at most so many, each after the first of its names. Of a column of the first
+/// kind, there are none.
+pub fn parts<'n>(column: &str, names: &'n str, most: usize) -> Vec<(&'n str, String)> {
+    let column = Column::of(column);
+    let mut parts: Vec<(&str, String)> = Vec::new();
+    // Where the entry and the name begin, and from where on entries are still to be copied.
+    let (mut entry_at, mut name_at, mut copied) = (0, 0, 0);
+    let entries = column.entries().filter(|_| column.is_marked);
+    for (place, Entry { same, rest }) in entries.enumerate() {
+        let next_entry = entry_at + "~".len() + rest.len() + "\n".len();
+        let len = same + rest.len();
+        if place.is_multiple_of(most) {
+            column.copy(copied..entry_at, &mut parts);
+            let first = names.get(name_at..name_at + len + column.end.len());
+            let first = first.unwrap_or_default();
+            let mut part = format!("{MARK}{}", column.end);
+            // The first one has none before it.
+            push(&mut part, 0, first.get(..len).unwrap_or_default());
+            parts.push((first, part));
+            copied = next_entry;
         }
-        (last, count) = (name, count + 1);
+        entry_at = next_entry;
+        name_at += len + column.end.len() + "\n".len();
     }
-    Some(count)
-}
-
-/// The column of these names in columns of at most so many, each after the first of its names.
-pub fn parts<'n>(
-    column: &str,
-    names: &'n str,
-    most: usize,
-) -> impl Iterator<Item = (&'n str, String)> {
-    // One of the first kind is made anew.
-    let column = match column.strip_prefix(MARK) {
-        Some(_) => column.to_owned(),
-        None => packed(names),
-    };
-    let end = column.split('\n').next().unwrap_or_default().len();
-    let mut from = end + '\n'.len_utf8();
-    lines(names).step_by(most).map(move |first| {
-        let rest = column.get(from..).unwrap_or_default();
-        let some = lines(rest).take(most);
-        let len: usize = some.map(|line| line.len() + '\n'.len_utf8()).sum();
-        let others = rest.find('\n').filter(|cut| *cut < len - '\n'.len_utf8());
-        let mut part = column[..end].to_owned();
-        let ending = &part[MARK.len_utf8()..];
-        let whole = first.strip_suffix(ending).unwrap_or(first).to_owned();
-        // The first one of a column has none before it.
-        push(&mut part, 0, &whole);
-        if let Some(cut) = others {
-            part.push_str(&rest[cut..len - '\n'.len_utf8()]);
-        }
-        from += len;
-        (first, part)
-    })
+    column.copy(copied..entry_at, &mut parts);
+    parts
 }
 
 /// How many bytes both begin with.
@@ -197,39 +261,21 @@ mod tests {
     }
 
     #[test]
-    fn names_that_ascend_are_counted() {
-        let cases = [
-            ("", Some(1)),
-            ("a", Some(1)),
-            ("a\nab\nb", Some(3)),
-            ("a\na", None),
-            ("a-1.x\na.x\nb.x", Some(3)),
-            ("a.x\na-1.x", None),
-        ];
-        for (names, count) in cases {
-            assert_eq!(ascending(names), count, "{names:?}");
-        }
-    }
-
-    #[test]
     fn the_parts_of_a_column_have_all_its_names() {
         let names = "node-a.b\nnode-c.b\nnode-d.b\nnode-d2.b\nnot.b";
-        for column in [
-            packed(names),
-            ".b\nnode-a\nnode-c\nnode-d\nnode-d2\nnot".to_owned(),
-        ] {
-            for most in 1..7 {
-                let parts: Vec<(&str, String)> = parts(&column, names, most).collect();
-                assert_eq!(parts.len(), 5_usize.div_ceil(most));
-                let mut found = Vec::new();
-                for (first, part) in parts {
-                    let part = unpacked(&part);
-                    assert_eq!(lines(&part).next(), Some(first));
-                    assert!(lines(&part).count() <= most);
-                    found.push(part);
-                }
-                assert_eq!(found.join("\n"), names);
+        for most in 1..7 {
+            let parts = parts(&packed(names), names, most);
+            assert_eq!(parts.len(), 5_usize.div_ceil(most));
+            let mut found = Vec::new();
+            for (first, part) in parts {
+                assert!(is_in_order(&part));
+                let part = unpacked(&part);
+                assert_eq!(lines(&part).next(), Some(first));
+                assert!(lines(&part).count() <= most);
+                found.push(part);
             }
+            assert_eq!(found.join("\n"), names);
         }
+        assert!(parts("\na\nb", "a\nb", 1).is_empty() && !is_in_order("\na\nb"));
     }
 }

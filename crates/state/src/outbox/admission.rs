@@ -166,7 +166,8 @@ impl<'c> Desk<'c> {
         now: Time,
         decide: &mut impl FnMut(&FreshAlerts<'_>, &mut Memory) -> Admission,
     ) -> rusqlite::Result<()> {
-        let decided = if self.memories.are_strangers(&parcel.rule, &parcel.nodes)? {
+        let nodes = (parcel.nodes.as_str(), parcel.column.as_str());
+        let decided = if self.memories.are_strangers(&parcel.rule, nodes)? {
             self.admit_together(parcel, decide)?
         } else {
             self.admit_each(parcel, decide)?

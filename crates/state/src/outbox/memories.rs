@@ -109,10 +109,15 @@ impl<'c> Memories<'c> {
         Ok(())
     }
 
-    /// Whether these nodes, one a line, ascend and are so many that it is worth while to know that nothing is remembered
-    /// of any node from the first to the last of them.
-    pub(super) fn are_strangers(&mut self, rule: &str, nodes: &str) -> rusqlite::Result<bool> {
-        if names::ascending(nodes).is_none_or(|count| count <= FEW) {
+    /// Whether these nodes, whose names are one a line and stand in a column, are so many that it is worth while to know
+    /// that nothing is remembered of any node from the first to the last of them.
+    pub(super) fn are_strangers(
+        &mut self,
+        rule: &str,
+        (nodes, column): (&str, &str),
+    ) -> rusqlite::Result<bool> {
+        let is_few = parcel::names(nodes).nth(FEW).is_none();
+        if is_few || !names::is_in_order(column) {
             return Ok(false);
         }
         let first = parcel::names(nodes).next().unwrap_or_default();
@@ -392,10 +397,10 @@ mod tests {
             let nodes: Vec<&str> = names.iter().map(String::as_str).collect();
             let score = f64::from(u8::try_from(below(3)).unwrap() + 1);
             let joined = nodes.join("\n");
-            if memories.are_strangers("rule", &joined).unwrap() {
+            let column = names::packed(&joined);
+            if memories.are_strangers("rule", (&joined, &column)).unwrap() {
                 assert!(nodes.iter().all(|node| !expected.contains_key(*node)));
                 strangers += 1;
-                let column = names::packed(&joined);
                 let memory = remembered(score).memory;
                 memories
                     .put_all("rule", (&joined, &column), memory)
