@@ -9,8 +9,7 @@ mod numbers;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::history::Guard;
-use crate::plan::{ActionNote, Alert, Input, Seen};
+use crate::plan::{Alert, Input, Seen};
 use crate::time::Time;
 
 pub use numbers::Numbers;
@@ -23,9 +22,10 @@ const MOST_OPEN: usize = 8;
 /// Alerts of different nodes that differ in nothing else but `since`, `repeats` and the numbers that were read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parcel {
-    /// One of the alerts; its own numbers stand with those of the others.
-    head: Alert,
-    /// Names of the nodes, one a line. Shared with whoever tells of them: there may be a thousand.
+    /// One of the alerts; its own numbers stand with those of the others. Shared like the rest, so that whoever tells
+    /// of the nodes can have the parcel for itself: there may be a thousand of them.
+    head: Arc<Alert>,
+    /// Names of the nodes, one a line.
     nodes: Arc<String>,
     /// What differs, one row a node.
     numbers: Arc<Numbers>,
@@ -59,8 +59,7 @@ pub struct Member<'p> {
     pub since: Time,
     /// How often the actions ran again.
     pub repeats: u32,
-    head: &'p Alert,
-    numbers: &'p Numbers,
+    parcel: &'p Parcel,
     place: usize,
 }
 
@@ -128,7 +127,7 @@ impl Parcel {
         }
         let numbers = Numbers::decode(numbers, width(&head), len)?;
         Some(Self {
-            head,
+            head: head.into(),
             nodes: Arc::clone(nodes),
             numbers: numbers.into(),
             len,
@@ -159,12 +158,55 @@ impl Parcel {
     /// The alerts, in order.
     pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
         let nodes = names(&self.nodes).enumerate();
-        nodes.map(|(place, node)| Member::at(self, node, place))
+        nodes.map(|(place, node)| Member {
+            node,
+            since: self.since(place),
+            repeats: self.repeats(place),
+            parcel: self,
+            place,
+        })
+    }
+
+    /// When the episode of the alert at this place began.
+    fn since(&self, place: usize) -> Time {
+        Time::from_millis(self.numbers.get(SINCE, place).cast_signed())
+    }
+
+    /// How often the actions of the alert at this place ran again.
+    fn repeats(&self, place: usize) -> u32 {
+        u32::try_from(self.numbers.get(REPEATS, place)).unwrap_or(u32::MAX)
+    }
+
+    /// Values of the metrics of the alert at this place, in the order in which the head has them.
+    pub fn readings(&self, place: usize) -> impl Iterator<Item = f64> {
+        let columns = METRICS..METRICS + self.head.metrics.len();
+        columns.map(move |column| f64::from_bits(self.numbers.get(column, place)))
+    }
+
+    /// What was read for each condition of the head, for the alert at this place.
+    pub fn readings_of_conditions(&self, place: usize) -> impl Iterator<Item = Reading> {
+        let mut columns = METRICS + self.head.metrics.len()..;
+        let mut next = move || {
+            let column = columns.next();
+            column.map_or(0, |column| self.numbers.get(column, place))
+        };
+        self.head.conditions.iter().map(move |input| {
+            let (value, age) = match input.seen {
+                Seen::Value { .. } => (f64::from_bits(next()), next().cast_signed()),
+                Seen::Status(_) | Seen::Unknown(_) => (0.0, 0),
+            };
+            let true_for = input.true_for.map_or(0, |_| next().cast_signed());
+            Reading {
+                value,
+                age,
+                true_for,
+            }
+        })
     }
 
     /// The parcel without the alerts whose places are not wanted; `None` if none is.
     pub fn only(&self, mut wanted: impl FnMut(usize) -> bool) -> Option<Self> {
-        let mut parcel = Open::new(self.head.clone());
+        let mut parcel = Open::new(Alert::clone(&self.head));
         let columns = width(&self.head);
         for (place, node) in names(&self.nodes).enumerate() {
             if wanted(place) {
@@ -189,7 +231,7 @@ impl Open {
     fn close(self) -> Parcel {
         Parcel {
             numbers: Numbers::of(&self.numbers, width(&self.head)).into(),
-            head: self.head,
+            head: self.head.into(),
             nodes: self.nodes.into(),
             len: self.len,
         }
@@ -309,66 +351,17 @@ const SINCE: usize = 0;
 const REPEATS: usize = 1;
 const METRICS: usize = 2;
 
-impl<'p> Member<'p> {
-    fn at(parcel: &'p Parcel, node: &'p str, place: usize) -> Self {
-        let number = |column| parcel.numbers.get(column, place);
-        Self {
-            node,
-            since: Time::from_millis(number(SINCE).cast_signed()),
-            repeats: u32::try_from(number(REPEATS)).unwrap_or(u32::MAX),
-            head: &parcel.head,
-            numbers: &parcel.numbers,
-            place,
-        }
-    }
-
-    /// What holds disruptive actions back.
-    pub fn guard(&self) -> Option<&'p Guard> {
-        self.head.guard.as_ref()
-    }
-
-    /// What was done.
-    pub fn actions(&self) -> &'p [ActionNote] {
-        &self.head.actions
-    }
-
-    /// Values of the metrics, in the order in which the head has them.
-    pub fn readings(&self) -> impl Iterator<Item = f64> {
-        let columns = METRICS..METRICS + self.head.metrics.len();
-        columns.map(|column| f64::from_bits(self.numbers.get(column, self.place)))
-    }
-
+impl Member<'_> {
     /// Known metrics by name.
     pub fn metrics(&self) -> BTreeMap<String, f64> {
-        let names = self.head.metrics.keys().cloned();
-        names.zip(self.readings()).collect()
-    }
-
-    /// What was read for each condition of the head.
-    pub fn readings_of_conditions(&self) -> impl Iterator<Item = Reading> {
-        let mut columns = METRICS + self.head.metrics.len()..;
-        let mut next = move || {
-            let column = columns.next();
-            column.map_or(0, |column| self.numbers.get(column, self.place))
-        };
-        self.head.conditions.iter().map(move |input| {
-            let (value, age) = match input.seen {
-                Seen::Value { .. } => (f64::from_bits(next()), next().cast_signed()),
-                Seen::Status(_) | Seen::Unknown(_) => (0.0, 0),
-            };
-            let true_for = input.true_for.map_or(0, |_| next().cast_signed());
-            Reading {
-                value,
-                age,
-                true_for,
-            }
-        })
+        let names = self.parcel.head.metrics.keys().cloned();
+        names.zip(self.parcel.readings(self.place)).collect()
     }
 
     /// The conditions as they were seen.
     pub fn conditions(&self) -> Vec<Input> {
-        let readings = self.readings_of_conditions();
-        let inputs = self.head.conditions.iter().zip(readings);
+        let readings = self.parcel.readings_of_conditions(self.place);
+        let inputs = self.parcel.head.conditions.iter().zip(readings);
         inputs
             .map(|(input, reading)| reading.put_into(input))
             .collect()
@@ -382,7 +375,7 @@ impl<'p> Member<'p> {
             repeats: self.repeats,
             metrics: self.metrics(),
             conditions: self.conditions(),
-            ..self.head.clone()
+            ..Alert::clone(&self.parcel.head)
         }
     }
 }
@@ -399,19 +392,6 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// The numbers of this condition.
-    pub fn of(input: &Input) -> Self {
-        let (value, age) = match input.seen {
-            Seen::Value { value, age, .. } => (value, age),
-            Seen::Status(_) | Seen::Unknown(_) => (0.0, 0),
-        };
-        Self {
-            value,
-            age,
-            true_for: input.true_for.unwrap_or(0),
-        }
-    }
-
     /// The condition with these numbers in the place of its own.
     pub fn put_into(self, input: &Input) -> Input {
         let seen = match &input.seen {
@@ -436,7 +416,8 @@ impl Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{AlertKind, Mute, Verdict};
+    use crate::history::Guard;
+    use crate::plan::{ActionNote, AlertKind, Mute, Verdict};
     use crate::rule::Severity;
 
     const NOW: Time = Time::from_millis(1_700_000_000_000);
@@ -522,8 +503,8 @@ mod tests {
         // Times and repeats may differ; the rest is a parcel each, and the first is open until there are too many.
         assert_eq!(packed.parcels[0].len(), 5 + 7);
         for parcel in &packed.parcels {
-            let again =
-                Parcel::from_parts(parcel.head.clone(), &parcel.nodes, &parcel.numbers.encode());
+            let numbers = parcel.numbers.encode();
+            let again = Parcel::from_parts(Alert::clone(&parcel.head), &parcel.nodes, &numbers);
             assert_eq!(again.as_ref(), Some(parcel));
         }
     }
@@ -576,7 +557,11 @@ mod tests {
         let one = Parcel::single(alert("a", 1.0));
         let numbers = one.numbers.encode();
         let parts = |nodes: &str, numbers: &[u8]| {
-            Parcel::from_parts(one.head.clone(), &Arc::new(nodes.to_owned()), numbers)
+            Parcel::from_parts(
+                Alert::clone(&one.head),
+                &Arc::new(nodes.to_owned()),
+                numbers,
+            )
         };
         assert_eq!(parts("a", &[]), Some(one.clone()), "as it was kept once");
         assert_eq!(parts("a\nb", &[]), None);

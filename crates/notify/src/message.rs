@@ -1,15 +1,14 @@
 //! One thing to tell on one or more channels.
 
-use std::fmt;
-use std::ops::{Deref, Range};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ng_engine::history::Guard;
-use ng_engine::parcel::Reading;
-use ng_engine::plan::{ActionNote, AlertKind, Input, Notice};
+use ng_engine::parcel::{Parcel, Reading};
+use ng_engine::plan::{ActionNote, Alert, AlertKind, Input, Notice};
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
-use serde::{Serialize, Serializer};
 
 /// What is told of the nodes of one rule: words made from a template, and the facts they were made from.
 ///
@@ -56,82 +55,105 @@ pub struct Message {
     pub group: String,
 }
 
-/// What is told of one node.
+/// What is told of one node: where to find it, since there may be a thousand, and most is the same for all.
 #[derive(Clone, Debug)]
 pub struct NodeFacts {
-    /// Name of the node.
-    pub name: SharedText,
-    /// Of this node under this rule in this cluster; the same from trigger to recovery; made of letters, digits and `-`.
-    pub fingerprint: SharedText,
     /// When its episode began.
     pub since: Time,
     /// How often the actions ran again.
     pub repeats: u32,
-    /// The largest pods, largest memory first; empty where no template asked for them.
-    pub top_pods: Vec<TopPod>,
+    /// Where its name begins and ends among those of the parcel.
+    pub(crate) name: Range<u32>,
+    /// Which alert of the parcel is its own.
+    pub(crate) place: u32,
+    /// Which of the fingerprints is its own.
+    pub(crate) number: u32,
     /// The rest, and that of others.
-    shared: Arc<SharedFacts>,
-    /// Which of the nodes in there it is.
-    place: u32,
+    pub(crate) shared: Arc<SharedFacts>,
 }
 
-/// What most nodes of a message have in common, and the numbers in which they differ.
-#[derive(Clone, Debug, Default)]
-pub struct SharedFacts {
-    /// What holds disruptive actions back.
-    pub guard: Option<Guard>,
-    /// What was done.
-    pub actions: Vec<ActionNote>,
-    /// The words that came with the alert, where no rule stands behind it.
-    pub notice: Option<Notice>,
-    /// Names of the known metrics, in their order.
-    pub metrics: Vec<String>,
-    /// Values of the metrics, those of one node after those of another.
-    pub values: Vec<f64>,
-    /// The conditions as they were seen, without their numbers.
-    pub conditions: Vec<Input>,
-    /// The numbers of the conditions, those of one node after those of another.
-    pub readings: Vec<Reading>,
+/// What is told of the nodes of one parcel.
+#[derive(Debug)]
+pub(crate) struct SharedFacts {
+    /// Their alerts.
+    pub(crate) parcel: Parcel,
+    /// Those of all nodes of the message.
+    pub(crate) fingerprints: Arc<Fingerprints>,
+    /// The largest pods by node, for those where a template asked for them.
+    pub(crate) top_pods: Arc<BTreeMap<String, Vec<TopPod>>>,
+}
+
+/// Fingerprints of one length, one after another.
+#[derive(Debug)]
+pub(crate) struct Fingerprints {
+    /// All of them.
+    pub(crate) text: String,
+    /// How long each is.
+    pub(crate) length: usize,
 }
 
 impl NodeFacts {
-    /// The facts of the node at this place among those that share them.
-    pub fn new(
-        (name, fingerprint): (SharedText, SharedText),
-        since: Time,
-        repeats: u32,
-        (shared, place): (&Arc<SharedFacts>, u32),
-    ) -> Self {
+    /// The facts of an alert by itself.
+    pub fn single(alert: Alert, fingerprint: String, top_pods: Vec<TopPod>) -> Self {
+        let (since, repeats) = (alert.since, alert.repeats);
+        let top_pods = BTreeMap::from([(alert.node.clone(), top_pods)]);
+        let parcel = Parcel::single(alert);
+        let name = 0..narrow(parcel.nodes().len());
+        let length = fingerprint.len();
+        let text = fingerprint;
+        let shared = SharedFacts {
+            parcel,
+            fingerprints: Fingerprints { text, length }.into(),
+            top_pods: top_pods.into(),
+        };
         Self {
-            name,
-            fingerprint,
             since,
             repeats,
-            top_pods: Vec::new(),
-            shared: Arc::clone(shared),
-            place,
+            name,
+            place: 0,
+            number: 0,
+            shared: shared.into(),
         }
+    }
+
+    /// Name of the node.
+    pub fn name(&self) -> &str {
+        let name = wide(self.name.start)..wide(self.name.end);
+        self.shared.parcel.nodes().get(name).unwrap_or_default()
+    }
+
+    /// Of this node under this rule in this cluster; the same from trigger to recovery; made of letters, digits and `-`.
+    pub fn fingerprint(&self) -> &str {
+        let Fingerprints { text, length } = &*self.shared.fingerprints;
+        let start = wide(self.number) * length;
+        text.get(start..start + length).unwrap_or_default()
+    }
+
+    /// The largest pods, largest memory first; empty where no template asked for them.
+    pub fn top_pods(&self) -> &[TopPod] {
+        let found = self.shared.top_pods.get(self.name());
+        found.map_or(&[], Vec::as_slice)
     }
 
     /// What holds disruptive actions back.
     pub fn guard(&self) -> Option<&Guard> {
-        self.shared.guard.as_ref()
+        self.head().guard.as_ref()
     }
 
     /// What was done.
     pub fn actions(&self) -> &[ActionNote] {
-        &self.shared.actions
+        &self.head().actions
     }
 
     /// The words that came with the alert, where no rule stands behind it.
     pub fn notice(&self) -> Option<&Notice> {
-        self.shared.notice.as_ref()
+        self.head().notice.as_ref()
     }
 
     /// The known metrics, in the order of their names.
     pub fn metrics(&self) -> impl Iterator<Item = (&str, f64)> {
-        let names = self.shared.metrics.iter().map(String::as_str);
-        names.zip(self.of_this_node(&self.shared.values, self.shared.metrics.len()))
+        let names = self.head().metrics.keys().map(String::as_str);
+        names.zip(self.shared.parcel.readings(wide(self.place)))
     }
 
     /// The value of a metric.
@@ -142,10 +164,9 @@ impl NodeFacts {
 
     /// Each condition with its numbers, which are the ones that count.
     pub fn conditions(&self) -> impl Iterator<Item = (&Input, Reading)> {
-        let heads = &self.shared.conditions;
-        heads
-            .iter()
-            .zip(self.of_this_node(&self.shared.readings, heads.len()))
+        let parcel = &self.shared.parcel;
+        let readings = parcel.readings_of_conditions(wide(self.place));
+        self.head().conditions.iter().zip(readings)
     }
 
     /// Each condition as it was seen.
@@ -159,25 +180,19 @@ impl NodeFacts {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    fn of_this_node<T: Copy>(&self, all: &[T], each: usize) -> impl Iterator<Item = T> {
-        let place = usize::try_from(self.place).unwrap_or(usize::MAX);
-        let from = place.saturating_mul(each);
-        all.get(from..).unwrap_or_default().iter().copied()
-    }
-
-    /// Changes what it has in common with others, for itself alone.
-    pub fn change(&mut self, change: impl FnOnce(&mut SharedFacts)) {
-        change(Arc::make_mut(&mut self.shared));
+    /// What it has in common with others, all but the numbers.
+    pub(crate) fn head(&self) -> &Alert {
+        self.shared.parcel.head()
     }
 }
 
 impl PartialEq for NodeFacts {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-            && self.fingerprint == other.fingerprint
+        self.name() == other.name()
+            && self.fingerprint() == other.fingerprint()
             && self.since == other.since
             && self.repeats == other.repeats
-            && self.top_pods == other.top_pods
+            && self.top_pods() == other.top_pods()
             && self.guard() == other.guard()
             && self.actions() == other.actions()
             && self.notice() == other.notice()
@@ -186,74 +201,15 @@ impl PartialEq for NodeFacts {
     }
 }
 
-/// A text that may be part of a longer one: those of a thousand nodes are one piece of memory.
-#[derive(Clone)]
-pub struct SharedText {
-    /// Not an `Arc<str>`, which would be a copy of the text that was written.
-    whole: Arc<String>,
-    /// Where the part begins and ends; small, since there are thousands.
-    part: (u32, u32),
+/// A place in a text or a list, small, since there are some for every node. No message comes near four gigabytes; what
+/// is beyond them is nowhere.
+pub(crate) fn narrow(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
 }
 
-impl SharedText {
-    /// A part of a text; where that has no such part, nothing.
-    pub(crate) fn of(whole: &Arc<String>, part: Range<usize>) -> Self {
-        let whole = Arc::clone(whole);
-        let part = ends(&part);
-        Self { whole, part }
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        let part = [self.part.0, self.part.1].map(|end| usize::try_from(end).unwrap_or(usize::MAX));
-        self.whole.get(part[0]..part[1]).unwrap_or_default()
-    }
-}
-
-/// No message comes near four gigabytes; a part beyond them would be none.
-fn ends(part: &Range<usize>) -> (u32, u32) {
-    let end = |end| u32::try_from(end).unwrap_or(u32::MAX);
-    (end(part.start), end(part.end))
-}
-
-impl Deref for SharedText {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl<T: Into<String>> From<T> for SharedText {
-    fn from(text: T) -> Self {
-        let whole = Arc::new(text.into());
-        let part = ends(&(0..whole.len()));
-        Self { whole, part }
-    }
-}
-
-impl PartialEq for SharedText {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl fmt::Debug for SharedText {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), out)
-    }
-}
-
-impl fmt::Display for SharedText {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.as_str(), out)
-    }
-}
-
-impl Serialize for SharedText {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self)
-    }
+/// The place that [`narrow`] made small.
+pub(crate) fn wide(place: u32) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
 }
 
 /// A pod and what it uses.

@@ -310,7 +310,10 @@ fn summed(message: &Message, outcomes: &[Option<Outcome>]) -> Sent {
                 .filter(|outcome| **outcome == Some(Outcome::Delivered))
                 .count();
             let described = |reason: &str| {
-                format!("{done} of {count} events accepted; {}: {reason}", node.name)
+                format!(
+                    "{done} of {count} events accepted; {}: {reason}",
+                    node.name()
+                )
             };
             match outcome.clone() {
                 Outcome::Delivered => Outcome::Delivered,

@@ -1,47 +1,96 @@
 //! Messages to test with.
 
+use std::collections::BTreeMap;
+
 use ng_engine::history::Guard;
-use ng_engine::parcel::Reading;
-use ng_engine::plan::{ActionNote, AlertKind, Input, Seen, Verdict};
+use ng_engine::plan::{ActionNote, Alert, AlertKind, Input, Seen, Verdict};
 use ng_engine::rule::Severity;
 use ng_engine::time::Time;
 
-use crate::message::{Message, NodeFacts, SharedFacts, TopPod};
+use crate::message::{Message, NodeFacts, TopPod};
 
 /// 2026-01-02T03:04:05.678Z, and no whole second.
 pub(crate) const AT: Time = Time::from_millis(1_767_323_045_678);
 
 /// A node that triggered four minutes ago.
-pub(crate) fn node(name: &str) -> NodeFacts {
-    let condition = Input {
-        test: "cpuLoadRatio > 1.5".to_owned(),
-        description: None,
-        seen: Seen::Value {
-            value: 1.75,
-            age: 15_000,
-            origin: "prometheus".to_owned(),
-        },
-        true_for: Some(300_000),
-        needed: 180_000,
-        verdict: Verdict::Holds,
-    };
-    let shared = SharedFacts {
-        metrics: vec!["cpuLoadRatio".to_owned()],
-        values: vec![1.75],
-        readings: vec![Reading::of(&condition)],
-        conditions: vec![condition],
+pub(crate) fn alert(node: &str) -> Alert {
+    Alert {
+        kind: AlertKind::Trigger,
+        at: AT,
+        rule: "high-load".to_owned(),
+        rule_description: "Load above the processors".to_owned(),
+        severity: Severity::Warning,
+        node: node.to_owned(),
+        template: String::new(),
+        channels: Vec::new(),
+        since: Time::from_millis(AT.millis() - 240_678),
+        repeats: 0,
+        guard: None,
+        dry_run: false,
+        metrics: BTreeMap::from([("cpuLoadRatio".to_owned(), 1.75)]),
+        conditions: vec![Input {
+            test: "cpuLoadRatio > 1.5".to_owned(),
+            description: None,
+            seen: Seen::Value {
+                value: 1.75,
+                age: 15_000,
+                origin: "prometheus".to_owned(),
+            },
+            true_for: Some(300_000),
+            needed: 180_000,
+            verdict: Verdict::Holds,
+        }],
         actions: vec![ActionNote {
             kind: "taint".to_owned(),
             description: "taint nodeguardian.io/high-load=true:NoSchedule".to_owned(),
         }],
-        ..SharedFacts::default()
+        muted: None,
+        notice: None,
+    }
+}
+
+/// What is told of the node of [`alert`].
+pub(crate) fn node(name: &str) -> NodeFacts {
+    NodeFacts::single(alert(name), fingerprint(name), Vec::new())
+}
+
+fn fingerprint(node: &str) -> String {
+    format!("{node}-9f86d081")
+}
+
+/// A node that has everything that can be told of one.
+fn full_node(name: &str) -> NodeFacts {
+    let mut alert = alert(name);
+    alert.repeats = 2;
+    alert.guard = Some(Guard::MaxNodes {
+        limit: 2,
+        counted: 2,
+    });
+    alert.conditions.extend([
+        Input {
+            test: "Ready is False".to_owned(),
+            description: Some("The node is lost".to_owned()),
+            seen: Seen::Status("True".to_owned()),
+            true_for: None,
+            needed: 0,
+            verdict: Verdict::Clear,
+        },
+        Input {
+            test: "diskUtilizationPercent > 90".to_owned(),
+            description: None,
+            seen: Seen::Unknown("stale".to_owned()),
+            true_for: None,
+            needed: 60_000,
+            verdict: Verdict::Unknown,
+        },
+    ]);
+    let pod = TopPod {
+        name: "web-0".to_owned(),
+        namespace: "shop".to_owned(),
+        cpu: 1.25,
+        memory: 1_073_741_824.0,
     };
-    NodeFacts::new(
-        (name.into(), format!("{name}-9f86d081").into()),
-        Time::from_millis(AT.millis() - 240_678),
-        0,
-        (&shared.into(), 0),
-    )
+    NodeFacts::single(alert, fingerprint(name), vec![pod])
 }
 
 /// One node triggers.
@@ -69,7 +118,7 @@ pub(crate) fn message() -> Message {
     }
 }
 
-/// Three nodes still triggered, with everything that can be told of a node.
+/// Three nodes still triggered, one of them with everything that can be told of a node.
 pub(crate) fn repeat() -> Message {
     let mut message = message();
     message.kind = AlertKind::Repeat;
@@ -77,44 +126,10 @@ pub(crate) fn repeat() -> Message {
     message.title = "High load on 3 nodes".into();
     message.summary = "3 nodes under load".into();
     message.body = "Under load:\n- worker-1\n- worker-2\n- worker-3\n".into();
-    message.nodes = ["worker-1", "worker-2", "worker-3"].map(node).into();
+    message.nodes = vec![full_node("worker-1"), node("worker-2"), node("worker-3")];
     message.total = 3;
     message.id = "0192-repeat".into();
     message.fingerprint = message.group.clone();
-    let first = &mut message.nodes[0];
-    first.repeats = 2;
-    let others = [
-        Input {
-            test: "Ready is False".to_owned(),
-            description: Some("The node is lost".to_owned()),
-            seen: Seen::Status("True".to_owned()),
-            true_for: None,
-            needed: 0,
-            verdict: Verdict::Clear,
-        },
-        Input {
-            test: "diskUtilizationPercent > 90".to_owned(),
-            description: None,
-            seen: Seen::Unknown("stale".to_owned()),
-            true_for: None,
-            needed: 60_000,
-            verdict: Verdict::Unknown,
-        },
-    ];
-    first.change(|shared| {
-        shared.guard = Some(Guard::MaxNodes {
-            limit: 2,
-            counted: 2,
-        });
-        shared.readings.extend(others.iter().map(Reading::of));
-        shared.conditions.extend(others);
-    });
-    first.top_pods = vec![TopPod {
-        name: "web-0".to_owned(),
-        namespace: "shop".to_owned(),
-        cpu: 1.25,
-        memory: 1_073_741_824.0,
-    }];
     message
 }
 

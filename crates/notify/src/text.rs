@@ -163,7 +163,7 @@ fn mark(message: &Message, kept: &str) -> String {
     let shown = message
         .nodes
         .iter()
-        .filter(|node| words.contains(node.name.as_str()))
+        .filter(|node| words.contains(node.name()))
         .count();
     let start = if kept.is_empty() { "" } else { "\n" };
     match message.total.saturating_sub(shown) {

@@ -82,7 +82,7 @@ pub(crate) fn footer(message: &Message) -> String {
     }
     match (&message.nodes[..], message.total) {
         (_, 0) => {}
-        ([node], 1) => facts.push(format!("node {}", node.name)),
+        ([node], 1) => facts.push(format!("node {}", node.name())),
         (_, 1) => facts.push("1 node".to_owned()),
         (_, total) => facts.push(format!("{} nodes", grouped(total))),
     }

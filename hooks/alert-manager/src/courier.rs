@@ -18,7 +18,7 @@ use ng_engine::time::Time;
 use ng_hook::Env;
 use ng_kube::{Client, Credentials, Options, SERVICE_ACCOUNT_DIR};
 use ng_notify::compose::{self, Context, Problem, TemplateChoice};
-use ng_notify::message::{Message, Outcome};
+use ng_notify::message::{Message, NodeFacts, Outcome};
 use ng_notify::{LogLine, LogValue, Receiver, When, send};
 
 use crate::pods;
@@ -203,7 +203,7 @@ fn told(message: &Message, count: usize, (ids, parcels): (&[i64], &[Parcel])) ->
         return ids.to_vec();
     }
     let nodes = message.nodes.iter().take(count);
-    let names: HashSet<&str> = nodes.map(|node| node.name.as_str()).collect();
+    let names: HashSet<&str> = nodes.map(NodeFacts::name).collect();
     let members = parcels.iter().flat_map(Parcel::members);
     ids.iter()
         .zip(members)

@@ -112,7 +112,7 @@ impl<'a> Alert<'a> {
             labels: Labels {
                 alertname: one_line(&message.rule),
                 cluster: message.cluster.as_deref().map(one_line),
-                node: node.map(|node| node.name.as_str()),
+                node: node.map(NodeFacts::name),
                 severity: message.rule_severity.word(),
                 source: PRODUCT,
                 test: message.test.then_some("true"),
@@ -134,7 +134,7 @@ impl<'a> Annotations<'a> {
             summary: &texts.summary,
             description: &texts.description,
             r#type: kind(message.kind),
-            fingerprint: node.map_or(&message.fingerprint, |node| &node.fingerprint),
+            fingerprint: node.map_or(&message.fingerprint, NodeFacts::fingerprint),
             conditions: seen.join("; "),
             repeats: (repeats > 0).then(|| repeats.to_string()),
             guard: guard.map(|guard| format!("{}: {guard}", guard.word())),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use ng_engine::plan::AlertKind;
 use ng_engine::rule::Severity;
 
-use crate::message::Message;
+use crate::message::{Message, NodeFacts};
 use crate::send::{LogLine, LogValue};
 use crate::text::{Form, body, bytes, line, names, plain};
 use crate::words::{heading, kind};
@@ -22,7 +22,7 @@ const MOST_NODES: usize = 50;
 pub(crate) fn log_line(message: &Message) -> LogLine<'_> {
     let own = |text: String| LogValue::Text(Cow::Owned(text));
     let word = |text: &'static str| LogValue::Text(Cow::Borrowed(text));
-    let nodes = message.nodes.iter().map(|node| node.name.as_str());
+    let nodes = message.nodes.iter().map(NodeFacts::name);
     let mut fields = vec![
         ("type", word(kind(message.kind))),
         ("severity", word(message.severity.word())),

@@ -66,7 +66,7 @@ pub(crate) fn request(
     node: Option<&NodeFacts>,
 ) -> Request {
     let resolves = message.kind == AlertKind::Recovery;
-    let fingerprint = node.map_or(message.fingerprint.as_str(), |node| &node.fingerprint);
+    let fingerprint = node.map_or(message.fingerprint.as_str(), NodeFacts::fingerprint);
     let key = Form {
         limit: 255,
         measure: bytes,
@@ -110,7 +110,7 @@ struct Payload<'a> {
 
 impl<'a> Payload<'a> {
     fn of(message: &'a Message, texts: &'a Texts, node: Option<&'a NodeFacts>) -> Self {
-        let name = node.map(|node| node.name.as_str());
+        let name = node.map(NodeFacts::name);
         let summary = match name {
             Some(name) if !texts.title.contains(name) => format!("{name}: {}", texts.title),
             _ => texts.title.clone(),

@@ -81,7 +81,7 @@ fn names(body: &mut Body, nodes: &[NodeFacts]) -> Vec<Text> {
     let mut names = Vec::with_capacity(nodes.len());
     let list = body.keep(|out| {
         json::list(out, nodes, |out, node| {
-            names.push(Text::within(out, |out| json::text(out, &node.name)));
+            names.push(Text::within(out, |out| json::text(out, node.name())));
         });
     });
     body.put(list);
@@ -106,7 +106,7 @@ fn write_rule(mut document: Object<'_>, message: &Message) {
 /// A node's facts by themselves, as `PagerDuty` gets them as details.
 pub(super) fn facts(node: &NodeFacts) -> Box<RawValue> {
     let mut body = Body::default();
-    let name = body.keep(|out| json::text(out, &node.name));
+    let name = body.keep(|out| json::text(out, node.name()));
     Common::default().write(&mut body, (node, name));
     let text = String::from_utf8(body.whole()).expect("written of texts");
     RawValue::from_string(text).expect("what is written is JSON")
@@ -138,7 +138,7 @@ impl<'m> Common<'m> {
         body.own().extend_from_slice(b"{\"name\":");
         body.put(name);
         let mut facts = Object::go_on(body.own());
-        facts.plain("fingerprint", &node.fingerprint);
+        facts.plain("fingerprint", node.fingerprint());
         body.put(self.since);
         body.put(self.guard);
         for (name, (_, value)) in self.metrics.iter().zip(node.metrics()) {
@@ -151,7 +151,7 @@ impl<'m> Common<'m> {
         }
         body.put(self.actions);
         let out = body.own();
-        json::list(out, &node.top_pods, write_pod);
+        json::list(out, node.top_pods(), write_pod);
         // Of an alert without a rule.
         if let Some(notice) = node.notice() {
             Object::go_on(out).text("key", &notice.key);
@@ -297,26 +297,46 @@ fn write_pod(out: &mut Vec<u8>, top: &TopPod) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use ng_config::Language;
+    use ng_engine::plan::Alert;
     use serde_json::Value;
 
     use super::*;
-    use crate::test_support::{AT, repeat};
+    use crate::compose::{Context, TemplateChoice, compose};
+    use crate::test_support::{AT, alert, repeat};
 
     #[test]
     fn every_node_is_written_as_it_is_alone_whatever_comes_before_it() {
-        let mut message = repeat();
-        let mut nodes = message.nodes.clone();
-        nodes[1].since = AT;
-        nodes[2].repeats += 1;
-        nodes[2].change(|shared| {
-            shared.actions.clear();
-            shared.metrics.clear();
-            shared.values.clear();
+        // The first three share a parcel.
+        let changes: [fn(&mut Alert); 5] = [
+            |_| {},
+            |alert| alert.since = AT,
+            |alert| {
+                alert.repeats += 1;
+                alert.metrics = BTreeMap::from([("cpuLoadRatio".to_owned(), 2.5)]);
+            },
+            |alert| alert.metrics.clear(),
+            |alert| alert.actions.clear(),
+        ];
+        let alerts = changes.iter().zip(0..).map(|(change, number)| {
+            let mut alert = alert(&format!("worker-{number}"));
+            change(&mut alert);
+            alert
         });
-        // Each before and after itself and each of the others.
-        message.nodes = [0, 0, 1, 1, 2, 2, 0, 2, 1, 0]
-            .map(|place: usize| nodes[place].clone())
-            .into();
+        let context = Context {
+            cluster: None,
+            now: AT,
+            language: Language::English,
+            top_pods: &BTreeMap::new(),
+        };
+        let alerts: Vec<Alert> = alerts.collect();
+        let mut message = compose(&alerts, TemplateChoice::BuiltIn, &context).message;
+        let nodes = [message.nodes.clone(), repeat().nodes].concat();
+        // Each before and after itself and others.
+        let places = (0..nodes.len()).flat_map(|one| [one, one, 0, one, 1, one, 7 - one]);
+        message.nodes = places.map(|place| nodes[place].clone()).collect();
         let body = body(&message);
         let whole: Value = serde_json::from_slice(&body.whole()).unwrap();
         for (written, node) in whole["nodes"]

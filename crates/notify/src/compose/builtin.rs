@@ -65,7 +65,7 @@ fn several_notices(facts: &Facts<'_>, language: Language) -> String {
         },
     };
     let what = facts.rule_description;
-    let first = facts.nodes.first().map_or("", |node| node.name.as_str());
+    let first = facts.nodes.first().map_or("", NodeFacts::name);
     let more = facts.nodes.len().saturating_sub(1);
     match language {
         Language::English => format!("[{mark}] {what}: {first} and {more} more"),
@@ -84,7 +84,7 @@ const fn status(kind: AlertKind, language: Language) -> &'static str {
 
 /// Who did what, such as `node-1 triggered`.
 fn what_happened(facts: &Facts<'_>, language: Language) -> String {
-    let first = facts.nodes.first().map_or("", |node| node.name.as_str());
+    let first = facts.nodes.first().map_or("", NodeFacts::name);
     let total = facts.nodes.len();
     let status = status(facts.kind, language);
     // "worker-1 is still triggered", but "worker-1 triggered".
@@ -130,7 +130,7 @@ fn body(facts: &Facts<'_>, language: Language) -> String {
         status(facts.kind, language),
     );
     if let [only] = facts.nodes.as_slice() {
-        row(say(language, "Node", "节点"), &only.name);
+        row(say(language, "Node", "节点"), only.name());
     }
     match (facts.notice(), facts.nodes.len()) {
         (None, _) => row(say(language, "Rule", "规则"), &rule(facts, language)),
@@ -217,7 +217,7 @@ fn one_node(text: &mut String, node: &NodeFacts, language: Language) {
         .collect();
     list(text, say(language, "Actions:", "动作："), &actions);
     let pods: Vec<String> = node
-        .top_pods
+        .top_pods()
         .iter()
         .map(|pod| {
             let (cpu, memory) = (cpu_text(pod.cpu), memory_text(pod.memory));
@@ -267,9 +267,9 @@ fn readings(node: &NodeFacts) -> String {
     let inputs = node.inputs();
     let seen: Vec<String> = inputs.filter_map(|input| reading(&input)).collect();
     if seen.is_empty() {
-        return node.name.to_string();
+        return node.name().to_owned();
     }
-    format!("{}: {}", node.name, seen.join(", "))
+    format!("{}: {}", node.name(), seen.join(", "))
 }
 
 /// What was compared, and its value: `cpuLoadRatio 1.82`.

@@ -81,7 +81,7 @@ pub(super) fn of(facts: &Facts<'_>, variables: &Map<String, Value>, language: La
         .nodes
         .iter()
         .take(LISTED)
-        .map(|node| node.name.to_string())
+        .map(|node| node.name().to_owned())
         .collect();
     if total > LISTED {
         names.push(more(total - LISTED, language));
@@ -142,16 +142,16 @@ fn node(facts: &NodeFacts, language: Language) -> Value {
         .map(|(name, value)| (name.to_owned(), number(value)))
         .collect();
     json!({
-        "name": facts.name,
+        "name": facts.name(),
         "metrics": metrics,
         "conditions": facts.inputs().map(|input| condition(&input)).collect::<Vec<_>>(),
         "actions": facts.actions(),
-        "topPods": facts.top_pods.iter().map(pod).collect::<Vec<_>>(),
+        "topPods": facts.top_pods().iter().map(pod).collect::<Vec<_>>(),
         "since": facts.since.to_string(),
         "repeats": facts.repeats,
         "guard": facts.guard().map_or("", Guard::word),
         "guardReason": facts.guard().map(|guard| guard_text(guard, language)).unwrap_or_default(),
-        "fingerprint": facts.fingerprint,
+        "fingerprint": facts.fingerprint(),
         "key": facts.notice().map_or("", |notice| &notice.key),
     })
 }

@@ -11,7 +11,7 @@ use ng_engine::time::Time;
 use sha2::{Digest as _, Sha256};
 
 use super::digest::{Digest, SHOWN, cut, of_texts, shown};
-use crate::message::{NodeFacts, SharedFacts, SharedText, TopPod};
+use crate::message::{Fingerprints, NodeFacts, SharedFacts, TopPod, narrow, wide};
 
 /// The facts of one message.
 pub(super) struct Facts<'a> {
@@ -43,33 +43,15 @@ impl<'a> Facts<'a> {
         let latest = parcels.iter().map(Parcel::head).max_by_key(|head| head.at);
         let rule = latest.map_or("", |head| &head.rule);
         let group = of_group(cluster, rule);
-        let (shared, listed) = unpacked(parcels);
+        let listed = listed(parcels);
         let since = listed.iter().map(|listed| listed.since).min();
         let newest = newest(listed, parcels);
-        let digests = of_nodes(&group, newest.iter().map(|newest| newest.node));
-        let fingerprints = Arc::new(shown(&digests));
-        let names = parcels.iter().map(|parcel| Arc::clone(parcel.nodes()));
-        let names: Vec<Arc<String>> = names.collect();
-        let nodes: Vec<NodeFacts> = newest
-            .iter()
-            .enumerate()
-            .map(|(number, newest)| {
-                let fingerprint = number * SHOWN..(number + 1) * SHOWN;
-                let texts = (
-                    SharedText::of(&names[newest.parcel], newest.name()),
-                    SharedText::of(&fingerprints, fingerprint),
-                );
-                let place = (&shared[newest.parcel], newest.place);
-                let mut node = NodeFacts::new(texts, newest.since, newest.repeats, place);
-                if let Some(pods) = top_pods.get(newest.node) {
-                    node.top_pods.clone_from(pods);
-                }
-                node
-            })
-            .collect();
+        let names = newest.iter().map(|newest| newest.node(parcels));
+        let digests = of_nodes(&group, names);
+        let nodes = nodes(newest, &shared(parcels, &digests, top_pods));
         let kind = latest.map_or(AlertKind::Trigger, |alert| alert.kind);
         let at = latest.map_or(Time::from_millis(0), |alert| alert.at);
-        let times = newest.iter().map(|newest| parcels[newest.parcel].head().at);
+        let times = nodes.iter().map(|node| node.head().at);
         Self {
             kind,
             severity: latest.map_or(Severity::Warning, |alert| alert.severity),
@@ -99,70 +81,95 @@ impl Facts<'_> {
 }
 
 /// An alert of a parcel, as far as it is needed to find the newest of each node.
-struct Listed<'p> {
-    node: &'p str,
-    /// Where its name begins among the names of the parcel.
-    name: usize,
+struct Listed {
     since: Time,
     repeats: u32,
+    /// Where the name of its node begins and ends among the names of the parcel.
+    name: Range<u32>,
     parcel: usize,
     /// Its place in the parcel.
-    place: u32,
+    place: usize,
 }
 
-impl Listed<'_> {
-    fn name(&self) -> Range<usize> {
-        self.name..self.name + self.node.len()
+// A list of alerts becomes the list of what is told of them in the same memory, which a larger item would not fit into.
+const _: () = assert!(size_of::<NodeFacts>() <= size_of::<Listed>());
+
+impl Listed {
+    fn node<'p>(&self, parcels: &'p [Parcel]) -> &'p str {
+        let name = wide(self.name.start)..wide(self.name.end);
+        parcels[self.parcel].nodes().get(name).unwrap_or_default()
     }
 }
 
-/// What the nodes of each parcel share, and all alerts.
-fn unpacked(parcels: &[Parcel]) -> (Vec<Arc<SharedFacts>>, Vec<Listed<'_>>) {
+/// All alerts.
+fn listed(parcels: &[Parcel]) -> Vec<Listed> {
     let mut listed = Vec::with_capacity(parcels.iter().map(Parcel::len).sum());
-    let shared = parcels.iter().enumerate().map(|(parcel, packed)| {
-        let head = packed.head();
-        let mut shared = SharedFacts {
-            guard: head.guard.clone(),
-            actions: head.actions.clone(),
-            notice: head.notice.clone(),
-            metrics: head.metrics.keys().cloned().collect(),
-            values: Vec::with_capacity(head.metrics.len() * packed.len()),
-            conditions: head.conditions.clone(),
-            readings: Vec::with_capacity(head.conditions.len() * packed.len()),
-        };
-        let mut name = 0;
+    for (parcel, packed) in parcels.iter().enumerate() {
+        let mut start = 0;
         for (member, place) in packed.members().zip(0..) {
-            shared.values.extend(member.readings());
-            shared.readings.extend(member.readings_of_conditions());
+            let end = start + member.node.len();
             listed.push(Listed {
-                node: member.node,
-                name,
                 since: member.since,
                 repeats: member.repeats,
+                name: narrow(start)..narrow(end),
                 parcel,
                 place,
             });
-            name += member.node.len() + '\n'.len_utf8();
+            start = end + '\n'.len_utf8();
         }
-        Arc::new(shared)
-    });
-    (shared.collect(), listed)
+    }
+    listed
 }
 
 /// Of several alerts of a node the newest, in the order of the nodes' names.
-fn newest<'p>(mut listed: Vec<Listed<'p>>, parcels: &'p [Parcel]) -> Vec<Listed<'p>> {
+fn newest(mut listed: Vec<Listed>, parcels: &[Parcel]) -> Vec<Listed> {
     // A call by hand may tell of a rule alone.
-    listed.retain(|listed| !listed.node.is_empty());
-    if !listed.is_sorted_by(|one, other| one.node < other.node) {
+    listed.retain(|listed| !listed.name.is_empty());
+    let node = |listed: &Listed| listed.node(parcels);
+    if !listed.is_sorted_by(|one, other| node(one) < node(other)) {
         // Of several of a node the newest comes first; of those of one time, what was queued last.
-        let age = |listed: &Listed<'_>| (parcels[listed.parcel].head().at, listed.parcel);
+        let age = |listed: &Listed| (parcels[listed.parcel].head().at, listed.parcel);
         listed.sort_by(|one, other| {
-            let by_node = one.node.cmp(other.node);
+            let by_node = node(one).cmp(node(other));
             by_node.then_with(|| age(other).cmp(&age(one)))
         });
-        listed.dedup_by_key(|listed| listed.node);
+        listed.dedup_by(|one, other| node(one) == node(other));
     }
     listed
+}
+
+/// What is told of the nodes of each parcel.
+fn shared(
+    parcels: &[Parcel],
+    digests: &[Digest],
+    top_pods: &BTreeMap<String, Vec<TopPod>>,
+) -> Vec<Arc<SharedFacts>> {
+    let fingerprints = Arc::new(Fingerprints {
+        text: shown(digests),
+        length: SHOWN,
+    });
+    let top_pods = Arc::new(top_pods.clone());
+    let of = |parcel: &Parcel| SharedFacts {
+        parcel: parcel.clone(),
+        fingerprints: Arc::clone(&fingerprints),
+        top_pods: Arc::clone(&top_pods),
+    };
+    parcels.iter().map(of).map(Arc::new).collect()
+}
+
+/// What is told of each node.
+fn nodes(newest: Vec<Listed>, shared: &[Arc<SharedFacts>]) -> Vec<NodeFacts> {
+    let newest = newest.into_iter().enumerate();
+    newest
+        .map(|(number, newest)| NodeFacts {
+            since: newest.since,
+            repeats: newest.repeats,
+            name: newest.name,
+            place: narrow(newest.place),
+            number: narrow(number),
+            shared: Arc::clone(&shared[newest.parcel]),
+        })
+        .collect()
 }
 
 /// Of a node under a rule in a cluster: the same from trigger to recovery.

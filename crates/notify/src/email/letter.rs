@@ -86,7 +86,7 @@ fn threads(message: &Message, domain: &str) -> Vec<String> {
         .nodes
         .iter()
         .take(MOST_THREADS)
-        .map(|node| root(&node.fingerprint, node.since))
+        .map(|node| root(node.fingerprint(), node.since))
         .collect()
 }
 
@@ -162,7 +162,8 @@ fn is_document(html: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_support::{AT, hostile, message, recovery, repeat};
+    use crate::message::NodeFacts;
+    use crate::test_support::{AT, alert, hostile, message, recovery, repeat};
 
     fn built(message: &Message) -> String {
         let addresses = Addresses {
@@ -233,7 +234,8 @@ mod tests {
     fn no_text_makes_a_header_or_ends_a_part() {
         let mut message = hostile(5000, 1 << 20);
         message.id = "x\r\nBcc: eve@example.com".to_owned();
-        message.nodes[0].fingerprint = "y>\r\nBcc: eve@example.com".into();
+        let fingerprint = "y>\r\nBcc: eve@example.com".to_owned();
+        message.nodes[0] = NodeFacts::single(alert("n-0"), fingerprint, Vec::new());
         let mail = built(&message);
         let head = mail.split("\r\n\r\n").next().unwrap();
         assert!(!head.lines().any(|line| line.starts_with("Bcc")), "{head}");

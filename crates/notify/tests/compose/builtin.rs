@@ -6,6 +6,7 @@ use ng_config::Language;
 use ng_engine::history::Guard;
 use ng_engine::plan::{Alert, AlertKind};
 use ng_notify::compose::{TemplateChoice, group_fingerprint, node_fingerprint, sample};
+use ng_notify::message::NodeFacts;
 use serde_json::json;
 
 use crate::{add, at, composed_in, golden, spec, stories, with_spec};
@@ -94,7 +95,7 @@ fn names_stay_the_same_from_trigger_to_recovery() {
 
     let many = of(&sample::alerts(2));
     assert_eq!(many.fingerprint, many.group);
-    assert_eq!(many.nodes[0].fingerprint.as_str(), first.fingerprint);
+    assert_eq!(many.nodes[0].fingerprint(), first.fingerprint);
     // Names that run together when they are joined are told apart all the same.
     assert_ne!(
         node_fingerprint(None, "ab", "c"),
@@ -121,11 +122,7 @@ fn of_several_alerts_of_a_node_the_newest_counts() {
         [new, other, old.clone()],
     ] {
         let message = composed_in(&alerts, TemplateChoice::BuiltIn, Language::English).message;
-        let names: Vec<&str> = message
-            .nodes
-            .iter()
-            .map(|node| node.name.as_str())
-            .collect();
+        let names: Vec<&str> = message.nodes.iter().map(NodeFacts::name).collect();
         assert_eq!((names, message.total), (vec!["worker-0", "worker-1"], 2));
         let load = message.nodes[1].metric("cpuLoadRatio");
         assert!(load.is_some_and(|load| (load - 9.5).abs() < 1e-9));
