@@ -7,6 +7,7 @@ pub mod names;
 mod numbers;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::plan::{Alert, Input, Seen};
@@ -169,38 +170,56 @@ impl Parcel {
 
     /// When the episode of the alert at this place began.
     fn since(&self, place: usize) -> Time {
-        Time::from_millis(self.numbers.get(SINCE, place).cast_signed())
+        Time::from_millis(self.number(SINCE, place).cast_signed())
     }
 
     /// How often the actions of the alert at this place ran again.
     fn repeats(&self, place: usize) -> u32 {
-        u32::try_from(self.numbers.get(REPEATS, place)).unwrap_or(u32::MAX)
+        u32::try_from(self.number(REPEATS, place)).unwrap_or(u32::MAX)
+    }
+
+    /// The number in this column of the alert at this place: the bits of a value, or milliseconds.
+    pub fn number(&self, column: usize, place: usize) -> u64 {
+        self.numbers.get(column, place)
+    }
+
+    /// The number in this column if all alerts have the same.
+    pub fn same(&self, column: usize) -> Option<u64> {
+        self.numbers.same(column)
+    }
+
+    /// The columns with values of the metrics, in the order in which the head has them.
+    pub fn columns_of_metrics(&self) -> Range<usize> {
+        METRICS..METRICS + self.head.metrics.len()
+    }
+
+    /// The columns of each condition of the head.
+    pub fn columns_of_conditions(&self) -> impl Iterator<Item = Columns> {
+        let mut columns = METRICS + self.head.metrics.len()..;
+        self.head.conditions.iter().map(move |input| {
+            let has_value = matches!(input.seen, Seen::Value { .. });
+            let mut next = |is_there: bool| is_there.then(|| columns.next()).flatten();
+            Columns {
+                value: next(has_value),
+                age: next(has_value),
+                true_for: next(input.true_for.is_some()),
+            }
+        })
     }
 
     /// Values of the metrics of the alert at this place, in the order in which the head has them.
     pub fn readings(&self, place: usize) -> impl Iterator<Item = f64> {
-        let columns = METRICS..METRICS + self.head.metrics.len();
-        columns.map(move |column| f64::from_bits(self.numbers.get(column, place)))
+        let columns = self.columns_of_metrics();
+        columns.map(move |column| f64::from_bits(self.number(column, place)))
     }
 
     /// What was read for each condition of the head, for the alert at this place.
     pub fn readings_of_conditions(&self, place: usize) -> impl Iterator<Item = Reading> {
-        let mut columns = METRICS + self.head.metrics.len()..;
-        let mut next = move || {
-            let column = columns.next();
-            column.map_or(0, |column| self.numbers.get(column, place))
-        };
-        self.head.conditions.iter().map(move |input| {
-            let (value, age) = match input.seen {
-                Seen::Value { .. } => (f64::from_bits(next()), next().cast_signed()),
-                Seen::Status(_) | Seen::Unknown(_) => (0.0, 0),
-            };
-            let true_for = input.true_for.map_or(0, |_| next().cast_signed());
-            Reading {
-                value,
-                age,
-                true_for,
-            }
+        let number = move |column: Option<usize>| column.map(|column| self.number(column, place));
+        self.columns_of_conditions().map(move |columns| Reading {
+            value: number(columns.value).map_or(0.0, f64::from_bits),
+            age: number(columns.age).map_or(0, u64::cast_signed),
+            true_for: number(columns.true_for).map_or(0, u64::cast_signed),
         })
     }
 
@@ -378,6 +397,17 @@ impl Member<'_> {
             ..Alert::clone(&self.parcel.head)
         }
     }
+}
+
+/// Where the numbers of a condition stand: those of a [`Reading`], as far as its kind has them.
+#[derive(Clone, Copy, Debug)]
+pub struct Columns {
+    /// That of the value.
+    pub value: Option<usize>,
+    /// That of its age.
+    pub age: Option<usize>,
+    /// That of how long the test has been true.
+    pub true_for: Option<usize>,
 }
 
 /// The numbers of a condition; those that its kind does not have are zero.

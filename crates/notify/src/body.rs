@@ -65,7 +65,7 @@ impl Body {
         self.placed += text.end - text.start;
         match self.places.last_mut() {
             // What was kept together mostly stands together.
-            Some(last) if after == 0 && last.text.end == text.start => last.text.end = text.end,
+            Some(last) if after == 0 && last.text.end == text.start => last.text.extend(text),
             _ => self.places.push(Place { after, text }),
         }
     }
@@ -117,6 +117,11 @@ impl Text {
         write(kept);
         let end = position(kept);
         Self { start, end }
+    }
+
+    /// Adds the text that was kept right after it.
+    pub(crate) fn extend(&mut self, next: Self) {
+        self.end = next.end;
     }
 
     fn of(self, kept: &[u8]) -> &[u8] {

@@ -184,6 +184,11 @@ impl NodeFacts {
     pub(crate) fn head(&self) -> &Alert {
         self.shared.parcel.head()
     }
+
+    /// Its number in a column of the parcel.
+    pub(crate) fn number(&self, column: usize) -> u64 {
+        self.shared.parcel.number(column, wide(self.place))
+    }
 }
 
 impl PartialEq for NodeFacts {

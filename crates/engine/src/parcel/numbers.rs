@@ -62,6 +62,15 @@ impl Numbers {
         }
     }
 
+    /// The number that all rows have in a column.
+    pub(super) fn same(&self, column: usize) -> Option<u64> {
+        match self.columns.get(column)? {
+            Column::Same(number) => Some(*number),
+            Column::Each(_) => None,
+            Column::Like(before) => self.same(usize::from(*before)),
+        }
+    }
+
     /// The numbers as bytes, which the head, the nodes and [`super::Parcel::from_parts`] make a parcel of again.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = MARK.to_vec();
@@ -144,6 +153,8 @@ impl Numbers {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -164,6 +175,12 @@ mod tests {
             for (row, expected) in rows.iter().enumerate() {
                 let found = [0, 1, 2, 3].map(|column| numbers.get(column, row));
                 assert_eq!(found, *expected);
+            }
+            for column in 0..4 {
+                let each: BTreeSet<u64> = rows.iter().map(|row| row[column]).collect();
+                let same = numbers.same(column);
+                assert!(same.is_none_or(|same| each.iter().all(|number| *number == same)));
+                assert_eq!(same.is_some(), each.len() < 2, "{each:?}");
             }
         }
     }

@@ -4,8 +4,8 @@
 //! `ruleName`, `ruleDescription`, `triggeredNodes`, `timestamp`.
 
 use ng_engine::history::Guard;
-use ng_engine::parcel::Reading;
-use ng_engine::plan::{Input, Seen, Verdict};
+use ng_engine::parcel::Parcel;
+use ng_engine::plan::{Alert, Input, Seen, Verdict};
 use ng_engine::time::Time;
 use serde_json::value::RawValue;
 
@@ -68,8 +68,7 @@ fn body(message: &Message) -> Body {
     let names = names(&mut body, &message.nodes);
     write_rule(Object::go_on(body.own()), message);
     let mut common = Common::default();
-    for (place, (node, name)) in message.nodes.iter().zip(names).enumerate() {
-        body.own().extend_from_slice(before(place));
+    for (node, name) in message.nodes.iter().zip(names) {
         common.write(&mut body, (node, name));
     }
     body.own().extend_from_slice(b"]}");
@@ -118,45 +117,48 @@ struct Common<'m> {
     with: Option<&'m NodeFacts>,
     /// From the fingerprint to what holds actions back.
     since: Text,
-    /// From there to the metrics.
-    guard: Text,
-    /// The names of the metrics, from the second on with a comma.
-    metrics: Vec<Text>,
-    /// From the metrics to the conditions.
-    middle: Text,
-    conditions: Vec<Shape>,
-    /// From the conditions to the pods.
-    actions: Text,
+    /// From there to the end.
+    parts: Vec<Part>,
+    /// From there to the name of the next node.
+    next: Text,
     /// Those of the node itself.
     numbers: Numbers,
 }
 
+/// A part of what is told of a node.
+enum Part {
+    /// What it has in common with the others of its parcel.
+    Text(Text),
+    /// A value of its own, by its column.
+    Value(usize),
+    /// Seconds of its own, by the column of their milliseconds.
+    Seconds(usize),
+    /// Its largest pods.
+    Pods,
+}
+
 impl<'m> Common<'m> {
     fn write(&mut self, body: &mut Body, (node, name): (&'m NodeFacts, Text)) {
+        match self.with {
+            None => body.own().extend_from_slice(NAME),
+            Some(_) => body.put(self.next),
+        }
         self.update(body, node);
         self.numbers.clear();
-        body.own().extend_from_slice(b"{\"name\":");
         body.put(name);
-        let mut facts = Object::go_on(body.own());
-        facts.plain("fingerprint", node.fingerprint());
+        Object::go_on(body.own()).plain("fingerprint", node.fingerprint());
         body.put(self.since);
-        body.put(self.guard);
-        for (name, (_, value)) in self.metrics.iter().zip(node.metrics()) {
-            body.put(*name);
-            self.numbers.put(body.own(), value);
+        for part in &self.parts {
+            match *part {
+                Part::Text(text) => body.put(text),
+                Part::Value(column) => {
+                    let value = f64::from_bits(node.number(column));
+                    self.numbers.put(body.own(), value);
+                }
+                Part::Seconds(column) => json::put(body.own(), &seconds(node.number(column))),
+                Part::Pods => json::list(body.own(), node.top_pods(), write_pod),
+            }
         }
-        body.put(self.middle);
-        for (shape, (_, reading)) in self.conditions.iter().zip(node.conditions()) {
-            shape.write(body, reading, &mut self.numbers);
-        }
-        body.put(self.actions);
-        let out = body.own();
-        json::list(out, node.top_pods(), write_pod);
-        // Of an alert without a rule.
-        if let Some(notice) = node.notice() {
-            Object::go_on(out).text("key", &notice.key);
-        }
-        out.push(b'}');
     }
 
     fn update(&mut self, body: &mut Body, node: &'m NodeFacts) {
@@ -170,20 +172,125 @@ impl<'m> Common<'m> {
             });
         }
         if with.is_none_or(|with| !with.shares_with(node)) {
-            self.guard = body.keep(|out| write_guard(Object::go_on(out), node.guard()));
-            let names = node.metrics().map(|(name, _)| name);
-            let names = names.zip(0..);
-            self.metrics = names.map(|name| metric_name(body, name)).collect();
-            self.middle = body.keep(|out| out.extend_from_slice(b"},\"conditions\":["));
-            let heads = node.conditions().map(|(head, _)| head);
-            let heads = heads.zip(0..);
-            self.conditions = heads.map(|head| Shape::of(body, head)).collect();
-            self.actions = body.keep(|out| {
-                out.push(b']');
-                let mut facts = Object::go_on(out);
-                facts.value("actions", node.actions());
-                facts.field("topPods");
+            self.parts = Layout::of(body, node);
+            self.next = body.keep(|out| {
+                out.push(b',');
+                out.extend_from_slice(NAME);
             });
+        }
+    }
+}
+
+/// What a node begins with.
+const NAME: &[u8] = b"{\"name\":";
+
+/// Seconds of milliseconds in a column.
+const fn seconds(millis: u64) -> i64 {
+    millis.cast_signed() / 1000
+}
+
+/// The parts of a node, being put together.
+struct Layout<'b> {
+    body: &'b mut Body,
+    parcel: &'b Parcel,
+    parts: Vec<Part>,
+}
+
+impl<'b> Layout<'b> {
+    fn of(body: &'b mut Body, node: &'b NodeFacts) -> Vec<Part> {
+        let mut layout = Self {
+            body,
+            parcel: &node.shared.parcel,
+            parts: Vec::new(),
+        };
+        layout.add_metrics(node.head());
+        layout.add_conditions(node.head());
+        layout.add_rest(node);
+        layout.parts
+    }
+
+    /// What holds actions back, and the metrics.
+    fn add_metrics(&mut self, head: &Alert) {
+        self.text(|out| write_guard(Object::go_on(out), head.guard.as_ref()));
+        let metrics = head.metrics.keys().zip(self.parcel.columns_of_metrics());
+        for (place, (name, column)) in metrics.enumerate() {
+            self.text(|out| {
+                out.extend_from_slice(before(place));
+                json::text(out, name);
+                out.push(b':');
+            });
+            self.value(column);
+        }
+        self.text(|out| out.push(b'}'));
+    }
+
+    fn add_conditions(&mut self, head: &Alert) {
+        self.text(|out| Object::go_on(out).field("conditions").push(b'['));
+        let parcel = self.parcel;
+        let conditions = head.conditions.iter().zip(parcel.columns_of_conditions());
+        for (place, (input, columns)) in conditions.enumerate() {
+            self.text(|out| {
+                out.extend_from_slice(before(place));
+                write_condition(Object::begin(out), input);
+            });
+            if let Some(column) = columns.value {
+                self.value(column);
+            }
+            self.text(|out| Object::go_on(out).text("verdict", verdict(input.verdict)));
+            if let Some(column) = columns.true_for {
+                self.text(|out| {
+                    Object::go_on(out).field("trueForSeconds");
+                });
+                self.seconds(column);
+            }
+            self.text(|out| {
+                let mut condition = Object::go_on(out);
+                condition.value("neededSeconds", &(input.needed / 1000));
+                condition.end();
+            });
+        }
+        self.text(|out| out.push(b']'));
+    }
+
+    fn add_rest(&mut self, node: &NodeFacts) {
+        self.text(|out| {
+            let mut facts = Object::go_on(out);
+            facts.value("actions", node.actions());
+            facts.field("topPods");
+        });
+        if node.shared.top_pods.is_empty() {
+            self.text(|out| out.extend_from_slice(b"[]"));
+        } else {
+            self.parts.push(Part::Pods);
+        }
+        self.text(|out| {
+            // Of an alert without a rule.
+            if let Some(notice) = node.notice() {
+                Object::go_on(out).text("key", &notice.key);
+            }
+            out.push(b'}');
+        });
+    }
+
+    fn text(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let text = self.body.keep(write);
+        match self.parts.last_mut() {
+            Some(Part::Text(before)) => before.extend(text),
+            _ => self.parts.push(Part::Text(text)),
+        }
+    }
+
+    fn value(&mut self, column: usize) {
+        match self.parcel.same(column) {
+            Some(bits) => self.text(|out| json::put(out, &f64::from_bits(bits))),
+            None => self.parts.push(Part::Value(column)),
+        }
+    }
+
+    fn seconds(&mut self, column: usize) {
+        match self.parcel.same(column) {
+            Some(millis) => self.text(|out| json::put(out, &seconds(millis))),
+            None => self.parts.push(Part::Seconds(column)),
         }
     }
 }
@@ -191,60 +298,6 @@ impl<'m> Common<'m> {
 /// What stands before the first of a list, and before each of the others.
 const fn before(place: usize) -> &'static [u8] {
     if place == 0 { b"" } else { b"," }
-}
-
-fn metric_name(body: &mut Body, (name, place): (&str, usize)) -> Text {
-    body.keep(|out| {
-        out.extend_from_slice(before(place));
-        json::text(out, name);
-        out.push(b':');
-    })
-}
-
-/// A condition without its numbers: the text up to the value, from there to how long it has been true, and the rest.
-struct Shape {
-    start: Text,
-    has_value: bool,
-    middle: Text,
-    has_time: bool,
-    end: Text,
-}
-
-impl Shape {
-    fn of(body: &mut Body, (input, place): (&Input, usize)) -> Self {
-        Self {
-            start: body.keep(|out| {
-                out.extend_from_slice(before(place));
-                write_condition(Object::begin(out), input);
-            }),
-            has_value: matches!(input.seen, Seen::Value { .. }),
-            middle: body.keep(|out| {
-                let mut condition = Object::go_on(out);
-                condition.text("verdict", verdict(input.verdict));
-                if input.true_for.is_some() {
-                    condition.field("trueForSeconds");
-                }
-            }),
-            has_time: input.true_for.is_some(),
-            end: body.keep(|out| {
-                let mut condition = Object::go_on(out);
-                condition.value("neededSeconds", &(input.needed / 1000));
-                condition.end();
-            }),
-        }
-    }
-
-    fn write(&self, body: &mut Body, reading: Reading, numbers: &mut Numbers) {
-        body.put(self.start);
-        if self.has_value {
-            numbers.put(body.own(), reading.value);
-        }
-        body.put(self.middle);
-        if self.has_time {
-            json::put(body.own(), &(reading.true_for / 1000));
-        }
-        body.put(self.end);
-    }
 }
 
 /// A condition up to what was seen: exactly one of `value`, which is left open, `status` and `unknown`.
@@ -300,7 +353,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use ng_config::Language;
-    use ng_engine::plan::Alert;
     use serde_json::Value;
 
     use super::*;
