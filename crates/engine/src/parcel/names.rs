@@ -78,7 +78,7 @@ impl<'c> Column<'c> {
 
     fn entries(&self) -> Entries<'c> {
         Entries {
-            rest: Some(self.rest),
+            rest: Some(self.rest.as_bytes()),
             is_marked: self.is_marked,
             before: 0,
         }
@@ -90,11 +90,11 @@ struct Entry<'c> {
     /// How many bytes it has in common with the name before.
     same: usize,
     /// What comes then, up to what all end with.
-    rest: &'c str,
+    rest: &'c [u8],
 }
 
 struct Entries<'c> {
-    rest: Option<&'c str>,
+    rest: Option<&'c [u8]>,
     is_marked: bool,
     /// The length of the name before, without its end.
     before: usize,
@@ -106,13 +106,14 @@ impl<'c> Iterator for Entries<'c> {
     fn next(&mut self) -> Option<Entry<'c>> {
         let text = self.rest?;
         // Most are shorter than it takes to begin a search for the line break that would be faster for others.
-        let cut = text.bytes().position(|byte| byte == b'\n');
-        let line = cut.map_or(text, |cut| &text[..cut]);
-        self.rest = cut.map(|cut| &text[cut + 1..]);
-        let (same, rest) = match line.split_at_checked(1) {
-            Some((sign, rest)) if self.is_marked => {
-                (usize::from(sign.as_bytes()[0].saturating_sub(NONE)), rest)
-            }
+        let cut = text.iter().position(|byte| *byte == b'\n');
+        let (line, others) = match cut {
+            Some(cut) => (&text[..cut], Some(&text[cut + 1..])),
+            None => (text, None),
+        };
+        self.rest = others;
+        let (same, rest) = match line.split_first() {
+            Some((sign, rest)) if self.is_marked => (usize::from(sign.saturating_sub(NONE)), rest),
             _ => (0, line),
         };
         // A damaged column may have any sign.
@@ -135,7 +136,7 @@ pub fn unpacked(column: &str) -> String {
         names.copy_within(before..before + same, at);
         before = at;
         at += same;
-        for part in [rest.as_bytes(), end] {
+        for part in [rest, end] {
             names[at..at + part.len()].copy_from_slice(part);
             at += part.len();
         }
