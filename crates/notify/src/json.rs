@@ -34,11 +34,6 @@ impl<'o> Object<'o> {
         text(self.field(name), value);
     }
 
-    /// A field with a text in which nothing is to be escaped.
-    pub(crate) fn plain(&mut self, name: &'static str, value: &str) {
-        plain(self.field(name), value);
-    }
-
     /// A field with any value.
     pub(crate) fn value(&mut self, name: &'static str, value: &(impl Serialize + ?Sized)) {
         put(self.field(name), value);
@@ -128,7 +123,7 @@ impl Numbers {
 }
 
 /// A text without anything to escape.
-fn plain(out: &mut Vec<u8>, value: &str) {
+pub(crate) fn plain(out: &mut Vec<u8>, value: &str) {
     out.reserve(value.len() + 2);
     out.push(b'"');
     out.extend_from_slice(value.as_bytes());

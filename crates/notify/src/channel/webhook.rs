@@ -146,7 +146,8 @@ impl<'m> Common<'m> {
         self.update(body, node);
         self.numbers.clear();
         body.put(name);
-        Object::go_on(body.own()).plain("fingerprint", node.fingerprint());
+        body.own().extend_from_slice(FINGERPRINT);
+        json::plain(body.own(), node.fingerprint());
         body.put(self.since);
         for part in &self.parts {
             match *part {
@@ -183,6 +184,8 @@ impl<'m> Common<'m> {
 
 /// What a node begins with.
 const NAME: &[u8] = b"{\"name\":";
+/// What stands behind its name.
+const FINGERPRINT: &[u8] = b",\"fingerprint\":";
 
 /// Seconds of milliseconds in a column.
 const fn seconds(millis: u64) -> i64 {
