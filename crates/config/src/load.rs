@@ -528,7 +528,8 @@ pub fn read_file(path: &Path) -> io::Result<String> {
 
 /// A text of at most 1 MiB.
 pub fn read_text(source: impl io::Read) -> io::Result<String> {
-    let mut bytes = Vec::new();
+    // Most are read at once.
+    let mut bytes = Vec::with_capacity(4 << 10);
     source.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(io::Error::other("it is larger than 1 MiB"));

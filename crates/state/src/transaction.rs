@@ -1,5 +1,6 @@
 //! One write transaction: load, decide elsewhere, save, queue, commit.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use ng_engine::history::{History, Ledger, NodeRecord, RuleHistory};
@@ -33,6 +34,8 @@ pub struct Transaction<'s> {
     /// What was loaded, to tell what has changed without reading it again.
     loaded: Option<History>,
     pub(crate) labels: Labels,
+    /// Up to which id alerts are admitted, once it is known.
+    pub(crate) admitted: Cell<Option<i64>>,
     /// Whether something was written that a power failure must not take: what was done to the cluster, or alerts.
     pub(crate) durable: bool,
     lost: Vec<String>,
@@ -57,6 +60,7 @@ impl<'s> Transaction<'s> {
             past,
             loaded: None,
             labels: Labels::default(),
+            admitted: Cell::new(None),
             durable: false,
             lost: Vec::new(),
         })

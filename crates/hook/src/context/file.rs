@@ -1,4 +1,4 @@
-//! The context file, mapped rather than copied: it can be larger than all else a hook holds.
+//! The context file. A large one is mapped rather than copied: it can be larger than all else a hook holds.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -106,16 +106,19 @@ impl ContextFile {
     }
 }
 
+/// So small a file is copied in less time than it takes to map it.
+const SMALL: u64 = 16 << 10;
+
 fn load(path: &Path) -> io::Result<Content> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_file()
-        && metadata.len() > 0
+        && metadata.len() > SMALL
         && let Some(map) = map(&file)
     {
         return Ok(Content::Mapped(map));
     }
-    // Pipes and file systems without mapping.
+    // Small files, pipes, and file systems without mapping.
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     Ok(Content::Held(bytes))

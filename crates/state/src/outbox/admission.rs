@@ -76,6 +76,9 @@ impl Transaction<'_> {
         }
         self.inner
             .execute("UPDATE admitted SET up_to = given WHERE up_to <> given", [])?;
+        if let Some(newest) = fresh.last() {
+            self.admitted.set(Some(newest.range.last));
+        }
         let count: u64 = fresh.iter().map(|parcel| parcel.range.len()).sum();
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }

@@ -134,8 +134,14 @@ impl Transaction<'_> {
 
     /// Up to which id something is decided about alerts.
     pub(super) fn admitted(&self) -> rusqlite::Result<i64> {
-        self.inner
-            .query_row("SELECT up_to FROM admitted", [], |row| row.get(0))
+        if let Some(admitted) = self.admitted.get() {
+            return Ok(admitted);
+        }
+        let found = self
+            .inner
+            .query_row("SELECT up_to FROM admitted", [], |row| row.get(0))?;
+        self.admitted.set(Some(found));
+        Ok(found)
     }
 }
 
