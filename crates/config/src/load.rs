@@ -120,7 +120,7 @@ pub fn load_applied(sources: &Sources, data: &BTreeMap<String, String>) -> Loade
     };
     applied.take_config(text);
     applied.take_monitor(text, sources);
-    applied.doubt_if_none("ConfigMap", data.keys().cloned());
+    applied.doubt_if_none("ConfigMap", || data.keys().cloned().collect());
     applied.read_secrets(&sources.secrets_dir);
     load_and_keep(sources, applied)
 }
@@ -347,7 +347,9 @@ impl Mounted {
         let read = |name: &str| read_file(&sources.config_dir.join(name));
         mounted.take_config(read);
         mounted.take_monitor(read, sources);
-        mounted.doubt_if_none(sources.config_dir.display(), visible(&sources.config_dir));
+        mounted.doubt_if_none(sources.config_dir.display(), || {
+            visible(&sources.config_dir)
+        });
         mounted.read_secrets(&sources.secrets_dir);
         mounted
     }
@@ -430,11 +432,11 @@ impl Mounted {
 
     /// Warns where something is there, but none of it is the configuration: a slip of the pen in the name of the file.
     /// Nothing at all is a first start.
-    fn doubt_if_none(&mut self, place: impl Display, names: impl IntoIterator<Item = String>) {
+    fn doubt_if_none(&mut self, place: impl Display, names: impl FnOnce() -> Vec<String>) {
         if self.file.is_some() || self.unreadable.main {
             return;
         }
-        let others = names.into_iter().filter(|name| name != MONITOR_FILE);
+        let others = names().into_iter().filter(|name| name != MONITOR_FILE);
         let mut names: Vec<String> = others.map(|name| format!("{name:?}")).collect();
         if names.is_empty() {
             return;

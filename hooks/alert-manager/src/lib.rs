@@ -142,6 +142,7 @@ fn serve(
     };
     let mut has_sent = false;
     if agenda.has_work() {
+        keep_freed_memory();
         let share = |store: &mut Store| {
             let templates = match templates {
                 Some(seen) => seen,
@@ -166,6 +167,14 @@ fn serve(
         delivery::clear_up(store, agenda, &desk)?;
     }
     Ok(())
+}
+
+/// Lets the allocator keep what is freed for what comes next, instead of giving it back and asking for it again: a run
+/// is short, and getting a page costs more than filling it. glibc keeps pieces up to the size of the largest that it
+/// once gave back; this one is never written, so that no memory stands behind it.
+fn keep_freed_memory() {
+    const LARGEST: usize = 4 << 20;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGEST)));
 }
 
 fn see_templates(run: &Run, report: &mut Report) -> anyhow::Result<Templates> {
