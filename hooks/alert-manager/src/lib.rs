@@ -171,10 +171,14 @@ fn serve(
 
 /// Lets the allocator keep what is freed for what comes next, instead of giving it back and asking for it again: a run
 /// is short, and getting a page costs more than filling it. glibc keeps pieces up to the size of the largest that it
-/// once gave back; this one is never written, so that no memory stands behind it.
+/// once gave back; neither of these is ever written, so that no memory stands behind them.
 fn keep_freed_memory() {
     const LARGEST: usize = 4 << 20;
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGEST)));
+    /// What a message of a thousand alerts takes, so that it is asked for once.
+    const USUAL: usize = 640 << 10;
+    for size in [LARGEST, USUAL] {
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(size)));
+    }
 }
 
 fn see_templates(run: &Run, report: &mut Report) -> anyhow::Result<Templates> {
