@@ -1,6 +1,7 @@
 //! What delivering alerts costs.
 
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -58,11 +59,23 @@ impl Outbox {
             "binding": "alert-delivery", "type": "Schedule", "snapshots": {"monitor-alert-templates": []},
         }]);
         bench.put("delivery", delivery.to_string().as_bytes())?;
-        // As in a cluster, where one run follows the other, there was one before.
+        // As in a cluster, where one message follows another: there was one before, of another rule.
+        let name = "ip-10-0-0-0.eu-central-1.compute.internal";
+        let before = world::alert_rule("before", &json!({"kubernetes.io/hostname": name}));
+        let everywhere = world::alert_rule("everywhere", &json!({}));
+        bench.put(
+            "context",
+            &world::context_of(nodes, slice::from_ref(&before)),
+        )?;
+        bench.tick("context", "2026-01-09T23:58:00Z").run()?;
         bench
             .run_of("alert-manager", "delivery", "2026-01-09T23:59:00Z")
             .run()?;
-        bench.put("context", &world::context_of(nodes, &[world::alert_rule()]))?;
+        ensure!(
+            server.take_posted().len() == 1,
+            "one message comes before the others"
+        );
+        bench.put("context", &world::context_of(nodes, &[before, everywhere]))?;
         bench.tick("context", "2026-01-10T00:00:00Z").run()?;
         keep_state(&bench.path("state"), &bench.path("kept"))?;
         server.take_posted();

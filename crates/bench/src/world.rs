@@ -146,16 +146,17 @@ pub(crate) fn rule(index: usize) -> Value {
     }, "filterResult": null})
 }
 
-/// A rule that is true at once on every node, and only alerts.
-pub(crate) fn alert_rule() -> Value {
+/// A rule that is true at once on every node with these labels, and only alerts.
+pub(crate) fn alert_rule(name: &str, labels: &Value) -> Value {
     json!({"object": {
         "apiVersion": "nodeguardian.k8s.io/v1",
         "kind": "NodeGuardianRule",
-        "metadata": {"name": "everywhere", "uid": "rule-uid-everywhere", "generation": 1},
+        "metadata": {"name": name, "uid": format!("rule-uid-{name}"), "generation": 1},
         "spec": {
             "conditions": [
                 {"metric": METRICS[0].0, "operator": ">=", "value": 0, "duration": "0s"},
             ],
+            "nodeSelector": {"matchLabels": labels},
             "actions": [{"type": "alert", "alert": {"channels": ["webhook"]}}],
             "monitoring": {"checkInterval": "30s", "cooldownPeriod": "10m"},
         },
