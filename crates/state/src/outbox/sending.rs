@@ -22,7 +22,7 @@ pub struct Agenda {
     pub fresh: bool,
     /// There are nodes that have calmed down.
     pub calm: bool,
-    /// There are alerts to be sent.
+    /// There are alerts to be sent, or new ones, which may have to be.
     pub due: bool,
     /// When the outbox was last cleared up.
     pub cleared: Option<Time>,
@@ -96,13 +96,17 @@ fn look_at(connection: &Connection, now: Time) -> rusqlite::Result<Agenda> {
     let mut note = |key: &str| -> rusqlite::Result<Option<String>> {
         notes.query_row([key], |row| row.get(0)).optional()
     };
+    let is_fresh =
+        connection.query_row("SELECT given > up_to FROM admitted", [], |row| row.get(0))?;
     Ok(Agenda {
-        fresh: connection.query_row("SELECT given > up_to FROM admitted", [], |row| row.get(0))?,
+        fresh: is_fresh,
         calm: is_there("SELECT calm_at FROM memory WHERE calm_at <= ?1")?,
-        due: is_there(
-            "SELECT next_attempt FROM delivery \
-             WHERE state = 'pending' AND next_attempt <= ?1 AND state NOT IN ('done', 'skipped')",
-        )?,
+        // Not asked where the answer makes no difference.
+        due: is_fresh
+            || is_there(
+                "SELECT next_attempt FROM delivery \
+                 WHERE state = 'pending' AND next_attempt <= ?1 AND state NOT IN ('done', 'skipped')",
+            )?,
         cleared: note(CLEARED)?.as_deref().and_then(read_cleared),
         warned: note(WARNED)?,
     })
