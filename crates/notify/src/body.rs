@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::{mem, slice};
 
 /// Bytes, some of which stand for more than one place.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Body {
     /// What stands in one place, in order.
     own: Vec<u8>,

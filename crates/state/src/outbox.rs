@@ -9,8 +9,9 @@
 //! while its node is flapping, `skipped` when it is settled without being sent, and `dead` when it is given up.
 //!
 //! - `parcels`: alerts as they stand in the database; `labels`: what decides about them; `ranges`: their ids
-//! - `memories`: what is remembered of nodes
-//! - `admission`: what becomes of a new alert; `sending`: who sends what; `upkeep`: what is kept, by hand and by age
+//! - `memories`: what is remembered of nodes; `admission`: what becomes of a new alert
+//! - `open`: what there is to send; `sending`: who sends what; `changes`: of deliveries, which part where fates do
+//! - `upkeep`: what is kept, by hand and by age
 
 mod admission;
 mod changes;

@@ -8,10 +8,10 @@
 //! | `record` | a node under a rule, JSON | with transitions and jobs |
 //! | `ledger` | what was set on a node, JSON | with transitions |
 //! | `roster` | the numbers of all nodes; one row | with nodes |
-//! | `parcel` | alerts with neighbouring ids that differ in nodes and numbers only: the first as JSON, the nodes, one a line, the numbers, column by column, and what decides about their delivery | never |
+//! | `parcel` | alerts with neighbouring ids that differ in nodes and numbers only: the first as JSON, the names of the nodes and the numbers, both packed (`ng_engine::parcel`), and what decides about their delivery | never |
 //! | `admitted` | up to which id alerts are admitted, and the last that was given, for none is used twice; one row | with alerts |
 //! | `delivery` | alerts of one parcel on their way to one channel, from one id to another, and who is at it | with each attempt |
-//! | `memory` | how noisy neighbouring nodes are under a rule, and what people know of them | with alerts |
+//! | `memory` | how noisy neighbouring nodes are under a rule, their names packed, and what people know of them | with alerts |
 //! | `receiver` | pause and rate limit of a receiver | with each attempt |
 //! | `tally` | deliveries since the state was made, by channel and result | with each attempt |
 //! | `template` | an `AlertTemplate` as it was last seen, JSON | with the templates |

@@ -1,7 +1,7 @@
 //! One delivery run: what is new is admitted, what is due is claimed, sent and settled.
 //!
 //! ```text
-//! [admit ─▶ plan ─▶ claim ─▶ start] ─▶ send ─▶ [settle ─▶ start the next] ─▶ send ─▶ …
+//! [admit ─▶ plan ─▶ start, claim the others] ─▶ send ─▶ [settle] ─▶ [start the next] ─▶ send ─▶ …
 //!                              one message of a receiver at a time
 //! ```
 //!

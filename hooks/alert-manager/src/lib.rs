@@ -1,7 +1,7 @@
 //! Delivers the alerts of the outbox.
 //!
 //! ```text
-//! tick ─▶ delivery: admit ─▶ plan, claim ─▶ courier: compose, send (each receiver by itself) ─▶ settle
+//! tick ─▶ delivery: admit ─▶ plan, start, claim ─▶ courier: compose, send (each receiver by itself) ─▶ settle
 //! templates ─▶ remembered in the state, told in their status
 //! ```
 //!

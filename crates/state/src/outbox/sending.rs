@@ -1,4 +1,4 @@
-//! Who sends what: deliveries are claimed, started, and settled, each step committed before the next one begins.
+//! Who sends what: deliveries are claimed and started before they are sent, and settled after it.
 
 use ng_delivery::ReceiverState;
 use ng_engine::time::Time;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use ng_delivery::Told;
+use ng_delivery::{Admission, Memory, Told};
 use ng_engine::plan::{Alert, Input, Seen, Verdict};
-use ng_state::{Claim, DeliveryState, OutboxFilter, Settlement, Store};
+use ng_state::{Claim, DeliveryState, FreshAlerts, OutboxFilter, Settlement, Store};
 use tempfile::TempDir;
 
 use crate::support::{NOW, alert, load};
@@ -104,7 +104,7 @@ fn an_upgrade_keeps_ids_memories_and_history() {
     );
     let admitted = transaction.admit(NOW, |_, memory| {
         assert_eq!(memory.told, Some(Told::Triggered));
-        ng_delivery::Admission::Send
+        Admission::Send
     });
     assert_eq!(admitted.unwrap(), 1);
 }
@@ -123,17 +123,17 @@ fn records(alerts: &[Alert]) -> Vec<u8> {
                 bytes.extend(value.to_le_bytes());
                 bytes.extend(age.to_le_bytes());
             }
-            bytes.extend(input.true_for.map_or([0; 8], i64::to_le_bytes));
+            bytes.extend(input.true_for.into_iter().flat_map(i64::to_le_bytes));
         }
     }
     bytes
 }
 
 #[test]
-fn alerts_whose_numbers_stand_row_by_row_are_still_read() {
+fn names_and_numbers_of_version_2_are_still_read() {
     let directory = TempDir::new().unwrap();
     let mut store = open_new(directory.path());
-    let alerts: Vec<Alert> = [("a", 1.5, 0), ("b", f64::MIN, 3), ("c", 0.25, 1)]
+    let alerts: Vec<Alert> = [("a.x", 1.5, 0), ("b.x", f64::MIN, 3), ("c.x", 0.25, 1)]
         .into_iter()
         .map(|(node, value, repeats)| {
             let mut alert = alert(node, &["log"]);
@@ -156,20 +156,43 @@ fn alerts_whose_numbers_stand_row_by_row_are_still_read() {
         .collect();
     let mut transaction = store.begin().unwrap();
     let ids = transaction.queue(&alerts, NOW).unwrap();
+    let tell = |_: &FreshAlerts<'_>, memory: &mut Memory| {
+        memory.told = Some(Told::Triggered);
+        Admission::Send
+    };
+    assert_eq!(transaction.admit(NOW, tell).unwrap(), 3);
     transaction.commit().unwrap();
     drop(store);
     let connection = rusqlite::Connection::open(directory.path().join("state.db")).unwrap();
-    let changed = connection.execute("UPDATE parcel SET numbers = ?1", [records(&alerts)]);
+    let changed = connection.execute(
+        "UPDATE parcel SET nodes = ?1, numbers = ?2",
+        rusqlite::params![".x\na\nb\nc", records(&alerts)],
+    );
     assert_eq!(changed.unwrap(), 1, "they are one parcel");
+    // As one row, with the end of the names first.
+    connection
+        .execute("DELETE FROM memory WHERE node <> 'a.x'", [])
+        .unwrap();
+    let changed = connection.execute("UPDATE memory SET nodes = ?1", [".x\na\nb\nc"]);
+    assert_eq!(changed.unwrap(), 1);
     connection.execute_batch("PRAGMA user_version = 2").unwrap();
     drop(connection);
 
     let mut store = open_new(directory.path());
-    let transaction = store.begin().unwrap();
+    let mut transaction = store.begin().unwrap();
     let loaded = transaction.alerts(&ids).unwrap();
     let parcel = loaded[0].parcel.as_ref().unwrap();
     let found: Vec<Alert> = parcel.members().map(|member| member.alert()).collect();
     assert_eq!(found, alerts);
+    transaction.queue(&alerts, NOW).unwrap();
+    let mut known = Vec::new();
+    let remember = |alerts: &FreshAlerts<'_>, memory: &mut Memory| {
+        known.push((alerts.nodes.to_owned(), memory.told));
+        Admission::Send
+    };
+    transaction.admit(NOW, remember).unwrap();
+    let told = ["a.x", "b.x", "c.x"].map(|node| (node.to_owned(), Some(Told::Triggered)));
+    assert_eq!(known, told);
 }
 
 /// Where one process upgrades, another may be about to.

@@ -36,6 +36,8 @@ pub(super) struct Run<'r, 'd> {
     chance: &'r mut Chance,
     active: Vec<Active>,
     events: Inbox<Event>,
+    /// The first reason why a message could not be started. The other receivers get theirs all the same.
+    failed: Option<anyhow::Error>,
 }
 
 /// A receiver at work.
@@ -106,6 +108,7 @@ impl<'r, 'd> Run<'r, 'd> {
             chance,
             active,
             events,
+            failed: None,
         })
     }
 
@@ -113,7 +116,10 @@ impl<'r, 'd> Run<'r, 'd> {
     /// so that what is claimed is what was looked at.
     pub(super) fn begin(&mut self, transaction: &mut Transaction<'_>) -> anyhow::Result<()> {
         for place in 0..self.active.len() {
-            self.start_next(transaction, place, Held::ByNobody)?;
+            if let Err(error) = self.start_next(transaction, place, Held::ByNobody) {
+                self.active[place].worker = None;
+                self.failed.get_or_insert(error);
+            }
             let lane = &self.active[place].lane;
             for batch in &lane.queue {
                 transaction.claim(&lane.channel, &batch.alerts, self.claim())?;
@@ -133,7 +139,8 @@ impl<'r, 'd> Run<'r, 'd> {
         {
             self.turn(store)?;
         }
-        self.release(store)
+        self.release(store)?;
+        self.failed.map_or(Ok(()), Err)
     }
 
     fn claim(&self) -> Claim<'r> {
@@ -190,7 +197,8 @@ impl<'r, 'd> Run<'r, 'd> {
             })
     }
 
-    /// Settles the attempt that is over, if one is, and starts the receiver's next message, in one transaction.
+    /// Settles the attempt that is over, if one is, and then starts the receiver's next message. What the receiver has is
+    /// settled by itself: nothing that becomes of the next message must take it back.
     fn advance(
         &mut self,
         store: &mut Store,
@@ -200,25 +208,24 @@ impl<'r, 'd> Run<'r, 'd> {
         let Some(lane) = self.active.get_mut(place) else {
             return Ok(());
         };
-        let over = match ended {
-            Some(ended) => match lane.flight.take() {
-                Some(flight) => Some((flight, ended)),
+        if let Some(ended) = ended {
+            let Some(flight) = lane.flight.take() else {
                 // A thread that answers after all; its message is settled already.
-                None => return Ok(()),
-            },
-            None if lane.flight.is_some() || !self.may_send(place) => return Ok(()),
-            None => None,
-        };
-        let mut transaction = store.begin()?;
-        let settled = over.map(|over| self.settle(&mut transaction, place, over));
-        let settled = settled.transpose()?;
-        self.start_next(&mut transaction, place, Held::ByUs)?;
-        transaction.commit()?;
-        (self.desk.step)(Step::Committed);
-        if let Some(settled) = settled {
+                return Ok(());
+            };
+            let mut transaction = store.begin()?;
+            let settled = self.settle(&mut transaction, place, (flight, ended))?;
+            transaction.commit()?;
+            (self.desk.step)(Step::Committed);
             self.log_end(&self.active[place].lane.channel, &settled);
         }
-        self.hand_over(place);
+        if self.active[place].flight.is_none() && self.may_send(place) {
+            let mut transaction = store.begin()?;
+            self.start_next(&mut transaction, place, Held::ByUs)?;
+            transaction.commit()?;
+            (self.desk.step)(Step::Committed);
+            self.hand_over(place);
+        }
         Ok(())
     }
 
@@ -271,7 +278,7 @@ impl<'r, 'd> Run<'r, 'd> {
         if ids.is_empty() {
             return Ok(());
         }
-        let Active { lane, .. } = &self.active[place];
+        let lane = &self.active[place].lane;
         let limit = match lane.receiver.channel() {
             ChannelKind::Email => MAIL_ATTEMPT,
             _ => ATTEMPT,
@@ -289,8 +296,8 @@ impl<'r, 'd> Run<'r, 'd> {
             now,
             deadline: flight.deadline,
         };
-        let active = &mut self.active[place];
-        (active.flight, active.job) = (Some(flight), Some(job));
+        self.active[place].flight = Some(flight);
+        self.active[place].job = Some(job);
         Ok(())
     }
 
@@ -438,18 +445,14 @@ impl<'r, 'd> Run<'r, 'd> {
             Severity::Warning => Level::Warn,
             Severity::Critical => Level::Error,
         };
-        let fields: Vec<Field<'_>> = line
-            .fields
-            .iter()
-            .map(|(name, value)| {
-                let value = match value {
-                    LogValue::Text(text) => Value::Text(text),
-                    LogValue::Integer(number) => Value::Integer(*number),
-                    LogValue::Bool(yes) => Value::Bool(*yes),
-                };
-                (*name, value)
-            })
-            .collect();
+        let value = |value| match value {
+            &LogValue::Integer(number) => Value::Integer(number),
+            &LogValue::Bool(yes) => Value::Bool(yes),
+            LogValue::Text(text) => Value::Text(text),
+        };
+        let fields = line.fields.iter();
+        let fields = fields.map(|(name, found)| (*name, value(found)));
+        let fields: Vec<Field<'_>> = fields.collect();
         self.desk.alerts.log(level, &line.text, &fields);
     }
 }

@@ -62,6 +62,60 @@ fn a_trigger_reaches_the_webhook_once() {
     assert_eq!(receiver.requests().len(), 1);
 }
 
+/// Makes the start of some messages fail in a way that is no damage: with a text that is too large for a row.
+fn refuse_to_start(desk: &Desk, which: &str) {
+    let state = rusqlite::Connection::open(desk.path("state/state.db")).expect("the state");
+    let trigger = format!(
+        "CREATE TRIGGER refuse BEFORE UPDATE ON delivery WHEN NEW.attempts > OLD.attempts AND {which} \
+         BEGIN SELECT hex(zeroblob(999999999)); END"
+    );
+    state.execute_batch(&trigger).expect("a trigger");
+}
+
+fn start_again(desk: &Desk) {
+    let state = rusqlite::Connection::open(desk.path("state/state.db")).expect("the state");
+    state
+        .execute_batch("DROP TRIGGER refuse")
+        .expect("no trigger");
+}
+
+#[test]
+fn what_is_told_stays_told_where_the_next_message_cannot_be_started() {
+    let receiver = Receiver::good();
+    let desk = Desk::new(receiver.url());
+    let other = with("node-2", &["webhook"], &json!({"rule": "other"}));
+    let ids = desk.queue(&[alert("node-1", &["webhook"]), other], NOW);
+    refuse_to_start(&desk, &format!("NEW.first = {}", ids[1]));
+    for seconds in [0, 5] {
+        let run = desk.tick(&after(seconds));
+        assert_eq!(run.status, Some(1), "{run:?}");
+        assert_eq!(receiver.got(), ["trigger node-1"]);
+        assert_eq!(desk.count(DeliveryState::Done), 1);
+    }
+    start_again(&desk);
+    assert_eq!(desk.tick(&after(10)).status, Some(0));
+    assert_eq!(receiver.got(), ["trigger node-1", "trigger node-2"]);
+}
+
+#[test]
+fn a_message_that_cannot_be_started_does_not_hold_up_other_receivers() {
+    let receiver = Receiver::good();
+    let desk = Desk::new(receiver.url());
+    desk.queue(&[alert("node-1", &["log", "webhook"])], NOW);
+    refuse_to_start(&desk, "NEW.channel = 'log'");
+    let run = desk.tick(NOW);
+    assert_eq!(run.status, Some(1), "{run:?}");
+    assert_eq!(receiver.got(), ["trigger node-1"]);
+    assert_eq!(desk.count(DeliveryState::Done), 1);
+    start_again(&desk);
+    let run = desk.tick(&after(5));
+    assert!(
+        run.status == Some(0) && run.stdout.contains("node-1"),
+        "{run:?}"
+    );
+    assert_eq!(receiver.got(), ["trigger node-1"]);
+}
+
 #[test]
 fn a_failing_receiver_is_tried_again_with_growing_waits() {
     let receiver = Receiver::start(|number, _| match number {
