@@ -41,6 +41,7 @@ mod suggest;
 mod text;
 mod tree;
 mod url;
+mod value;
 
 pub use choice::{
     ChannelKind, Language, LogFormat, LogLevel, LogOutput, MaxNodes, Percent, SmtpTls, TaintEffect,

@@ -12,6 +12,7 @@ use crate::resolve::{Detail, Inputs, Resolution};
 use crate::setting::{Setting, Wrong};
 use crate::suggest::nearest;
 use crate::tree::{Map, Node};
+use crate::value::{Typed, Value};
 
 /// A variable and what it says of one setting.
 type EnvText = (&'static str, String);
@@ -579,56 +580,6 @@ impl<'a> Section<'_, 'a> {
 fn in_map<'m, 'a>(map: &'m Map<'a>, key: Key) -> Option<&'m Node<'a>> {
     map.get(key.name)
         .or_else(|| key.alias.and_then(|alias| map.get(alias)))
-}
-
-/// A setting of whatever type, with its value so far.
-trait Value {
-    fn take_node(&mut self, node: &Node<'_>) -> Result<(), Vec<Wrong>>;
-    fn take_text(&mut self, text: &str) -> Result<(), Vec<Wrong>>;
-    fn takes(&self, text: &str) -> bool;
-    fn is_secret(&self) -> bool;
-    fn blank_is_unset(&self) -> bool;
-    fn show(&self) -> serde_json::Value;
-    fn show_as(&self, written: &Node<'_>) -> serde_json::Value;
-    fn schema(&self) -> fn() -> serde_json::Value;
-}
-
-struct Typed<T>(T);
-
-impl<T: Setting> Value for Typed<T> {
-    fn take_node(&mut self, node: &Node<'_>) -> Result<(), Vec<Wrong>> {
-        self.0 = T::from_node(node)?;
-        Ok(())
-    }
-
-    fn take_text(&mut self, text: &str) -> Result<(), Vec<Wrong>> {
-        self.0 = T::from_text(text)?;
-        Ok(())
-    }
-
-    fn takes(&self, text: &str) -> bool {
-        T::from_text(text).is_ok()
-    }
-
-    fn is_secret(&self) -> bool {
-        T::SECRET
-    }
-
-    fn blank_is_unset(&self) -> bool {
-        T::BLANK_IS_UNSET
-    }
-
-    fn show(&self) -> serde_json::Value {
-        self.0.show()
-    }
-
-    fn show_as(&self, written: &Node<'_>) -> serde_json::Value {
-        self.0.show_as(written)
-    }
-
-    fn schema(&self) -> fn() -> serde_json::Value {
-        T::schema
-    }
 }
 
 fn is_blank(node: &Node<'_>) -> bool {
