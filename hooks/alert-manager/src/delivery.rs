@@ -8,6 +8,7 @@
 //! Brackets are transactions. An attempt is counted before it is made and settled before the receiver gets its next
 //! message, so a process that is killed costs at most one duplicate on a channel.
 
+mod ends;
 mod lanes;
 mod plan;
 

@@ -11,9 +11,9 @@ use ng_engine::parcel::Parcel;
 use ng_hook::log::{Field, Level, Value};
 use ng_notify::LogValue;
 use ng_notify::compose::Problem;
-use ng_notify::message::Outcome;
 use ng_state::{Claim, Claimant, Settlement, Store, Transaction};
 
+use super::ends::{end, fate, overdue};
 use super::plan::Lane;
 use super::{CLAIM, Desk, Step};
 use crate::chance::Chance;
@@ -117,7 +117,18 @@ impl<'r, 'd> Run<'r, 'd> {
     pub(super) fn begin(&mut self, transaction: &mut Transaction<'_>) -> anyhow::Result<()> {
         for place in 0..self.active.len() {
             if let Err(error) = self.start_next(transaction, place, Held::ByNobody) {
-                self.active[place].worker = None;
+                let Active { lane, worker, .. } = &mut self.active[place];
+                *worker = None;
+                let error = error.context(format!(
+                    "cannot start a message on channel {}",
+                    lane.channel
+                ));
+                let reason = format!("{error:#}");
+                let fields = [
+                    ("channel", (&lane.channel).into()),
+                    ("reason", (&reason).into()),
+                ];
+                self.desk.log.error("message not started", &fields);
                 self.failed.get_or_insert(error);
             }
             let lane = &self.active[place].lane;
@@ -465,35 +476,4 @@ struct Settled {
     follows: Next,
     notes: Vec<String>,
     problems: Vec<Problem>,
-}
-
-/// What becomes of alerts that the receiver does not have, and how they are counted.
-fn fate(follows: Next, reason: &str) -> (&'static str, Settlement) {
-    let reason = reason.to_owned();
-    match follows {
-        Next::Done => ("delivered", Settlement::Done),
-        Next::Again(at) => ("failed", Settlement::Again { at, reason }),
-        Next::Dead => ("dead", Settlement::Dead { reason }),
-    }
-}
-
-fn end(outcome: Outcome) -> (ng_delivery::Ended, String) {
-    match outcome {
-        Outcome::Delivered => (ng_delivery::Ended::Delivered, String::new()),
-        Outcome::Retry { reason, after } => (ng_delivery::Ended::Retry { after }, reason),
-        Outcome::Permanent { reason } => (ng_delivery::Ended::Permanent, reason),
-    }
-}
-
-fn overdue(lane: usize) -> Ended {
-    Ended {
-        lane,
-        outcome: Outcome::Retry {
-            reason: "no answer in the time of a run".to_owned(),
-            after: None,
-        },
-        told: Vec::new(),
-        notes: Vec::new(),
-        problems: Vec::new(),
-    }
 }

@@ -105,6 +105,8 @@ fn a_message_that_cannot_be_started_does_not_hold_up_other_receivers() {
     refuse_to_start(&desk, "NEW.channel = 'log'");
     let run = desk.tick(NOW);
     assert_eq!(run.status, Some(1), "{run:?}");
+    assert!(run.stderr.contains("channel log"), "{run:?}");
+    assert_eq!(run.logged("message not started").len(), 1, "{run:?}");
     assert_eq!(receiver.got(), ["trigger node-1"]);
     assert_eq!(desk.count(DeliveryState::Done), 1);
     start_again(&desk);
