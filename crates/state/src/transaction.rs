@@ -36,8 +36,12 @@ pub struct Transaction<'s> {
     pub(crate) labels: Labels,
     /// Up to which id alerts are admitted, once it is known.
     pub(crate) admitted: Cell<Option<i64>>,
+    /// No alert with a greater id says that its node is flapping, if that is known.
+    pub(crate) steady_after: Cell<Option<i64>>,
     /// Whether something was written that a power failure must not take: what was done to the cluster, or alerts.
     pub(crate) durable: bool,
+    /// Channels on which something was delivered.
+    pub(crate) delivered: Vec<String>,
     lost: Vec<String>,
 }
 
@@ -61,7 +65,9 @@ impl<'s> Transaction<'s> {
             loaded: None,
             labels: Labels::default(),
             admitted: Cell::new(None),
+            steady_after: Cell::new(None),
             durable: false,
+            delivered: Vec::new(),
             lost: Vec::new(),
         })
     }
@@ -189,12 +195,14 @@ impl<'s> Transaction<'s> {
     }
 
     /// Makes everything visible to others at once. Records, ledgers and alerts are also safe from a power failure
-    /// on return.
+    /// on return; what is delivered is where [`Transaction::has_to_last`] says so.
     pub fn commit(self) -> Result<(), StateError> {
+        // In doubt it has to: what a receiver has is not taken back for a question.
+        let has_to_last = self.has_to_last().unwrap_or(true);
         self.inner
             .commit()
             .map_err(StateError::database("commit", self.place))?;
-        if self.durable {
+        if has_to_last {
             log::sync(self.place)?;
         }
         log::empty(self.connection, self.place, log::LONGEST);

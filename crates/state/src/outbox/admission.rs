@@ -44,6 +44,7 @@ const FLAPPING: &str = "flapping";
 struct Desk<'c> {
     connection: &'c Connection,
     memories: Memories<'c>,
+    has_flapping: bool,
     flaps: Lazy<'c>,
     hold: Lazy<'c>,
     skip: Lazy<'c>,
@@ -69,7 +70,8 @@ impl Transaction<'_> {
         now: Time,
         mut decide: impl FnMut(&FreshAlerts<'_>, &mut Memory) -> Admission,
     ) -> rusqlite::Result<usize> {
-        let fresh = self.labels.after(&self.inner, self.admitted()?)?;
+        let admitted = self.admitted()?;
+        let fresh = self.labels.after(&self.inner, admitted)?;
         let mut desk = Desk::new(&self.inner);
         for parcel in &fresh {
             desk.admit(parcel, now, &mut decide)?;
@@ -79,6 +81,8 @@ impl Transaction<'_> {
         if let Some(newest) = fresh.last() {
             self.admitted.set(Some(newest.range.last));
         }
+        self.steady_after
+            .set((!desk.has_flapping).then_some(admitted));
         let count: u64 = fresh.iter().map(|parcel| parcel.range.len()).sum();
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
@@ -155,6 +159,7 @@ impl<'c> Desk<'c> {
         Self {
             connection,
             memories: Memories::new(connection),
+            has_flapping: false,
             flaps: Lazy::new(connection, FLAPS),
             hold: Lazy::new(connection, HOLD),
             skip: Lazy::new(connection, SKIP),
@@ -241,6 +246,7 @@ impl<'c> Desk<'c> {
     fn carry_out(&mut self, decided: Decided, muted: &str, now: Time) -> rusqlite::Result<()> {
         let now = now.millis();
         for id in decided.flapping {
+            self.has_flapping = true;
             self.flaps.statement()?.execute([id])?;
         }
         for Range { first, last } in self.parted(decided.outdated)? {

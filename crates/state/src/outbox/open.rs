@@ -128,8 +128,33 @@ impl Transaction<'_> {
                 parcel.deliveries.push(delivery);
             }
         }
-        mark_flapping(&self.inner, &mut parcels)?;
+        self.mark_flapping(&mut parcels)?;
         Ok(parcels)
+    }
+
+    /// Tells the parcels which of their alerts say that a node is flapping.
+    fn mark_flapping(&self, parcels: &mut [OpenParcel]) -> rusqlite::Result<()> {
+        let Some(first) = parcels.first().map(|parcel| parcel.range.first) else {
+            return Ok(());
+        };
+        // What was just admitted need not be asked for.
+        if self.steady_after.get().is_some_and(|id| id < first) {
+            return Ok(());
+        }
+        let mut statement = self
+            .inner
+            .prepare("SELECT alert FROM flapping WHERE alert >= ?1 ORDER BY alert")?;
+        let mut rows = statement.query([first])?;
+        while let Some(row) = rows.next()? {
+            let alert: i64 = row.get(0)?;
+            let place = parcels.partition_point(|parcel| parcel.range.last < alert);
+            if let Some(parcel) = parcels.get_mut(place)
+                && parcel.range.ids().contains(&alert)
+            {
+                parcel.flapping.push(alert);
+            }
+        }
+        Ok(())
     }
 
     /// Up to which id something is decided about alerts.
@@ -189,26 +214,6 @@ fn read_deliveries(
         found.push(delivery);
     }
     Ok(found)
-}
-
-/// Tells the parcels which of their alerts say that a node is flapping.
-fn mark_flapping(connection: &Connection, parcels: &mut [OpenParcel]) -> rusqlite::Result<()> {
-    let Some(first) = parcels.first().map(|parcel| parcel.range.first) else {
-        return Ok(());
-    };
-    let mut statement =
-        connection.prepare("SELECT alert FROM flapping WHERE alert >= ?1 ORDER BY alert")?;
-    let mut rows = statement.query([first])?;
-    while let Some(row) = rows.next()? {
-        let alert: i64 = row.get(0)?;
-        let place = parcels.partition_point(|parcel| parcel.range.last < alert);
-        if let Some(parcel) = parcels.get_mut(place)
-            && parcel.range.ids().contains(&alert)
-        {
-            parcel.flapping.push(alert);
-        }
-    }
-    Ok(())
 }
 
 impl OpenParcel {

@@ -191,7 +191,6 @@ impl Transaction<'_> {
         settlement: &Settlement,
         now: Time,
     ) -> Result<u64, StateError> {
-        let is_settled = !matches!(settlement, Settlement::Again { .. } | Settlement::Released);
         // When it is settled, or tried again.
         let at = match settlement {
             Settlement::Again { at, .. } => at.millis(),
@@ -224,9 +223,42 @@ impl Transaction<'_> {
             .change((channel, alerts), &change)
             .map_err(StateError::database("settle deliveries", self.place))?;
         let count = changed.into_iter().map(Range::len).sum();
-        // A message that a power failure lets us forget would be sent again.
-        self.durable |= is_settled && count > 0;
+        match settlement {
+            // Also where somebody has settled it meanwhile: the receiver has it all the same.
+            Settlement::Done if !alerts.is_empty() => self.delivered.push(channel.to_owned()),
+            Settlement::Dead { .. } | Settlement::Skipped { .. } => self.durable |= count > 0,
+            Settlement::Done | Settlement::Again { .. } | Settlement::Released => {}
+        }
         Ok(count)
+    }
+
+    /// Whether [`Transaction::commit`] puts this on disk, where a power failure does not take it.
+    ///
+    /// A delivered message that is forgotten is sent again. That may happen to the last one of a channel, as it may when
+    /// a process is killed, but to no other: before one more is sent on the channel, this should be on disk. One that is
+    /// waiting now may be sent by any run. One that comes later, is held or was given up is brought by a transaction
+    /// that is put on disk, and with it all before; where that one's process is killed in between, or is not faster with
+    /// it than a whole delivery, the system writes it soon.
+    pub fn has_to_last(&self) -> Result<bool, StateError> {
+        if self.durable || self.delivered.is_empty() {
+            return Ok(self.durable);
+        }
+        self.is_one_waiting()
+            .map_err(StateError::database("look for more to send", self.place))
+    }
+
+    /// Whether there is more to send on a channel on which something was delivered.
+    fn is_one_waiting(&self) -> rusqlite::Result<bool> {
+        let mut statement = self.inner.prepare(
+            "SELECT first FROM delivery \
+             WHERE state = 'pending' AND state NOT IN ('done', 'skipped') AND channel = ?1",
+        )?;
+        for channel in &self.delivered {
+            if statement.exists([channel])? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Adds to the deliveries of a channel that ended so.
