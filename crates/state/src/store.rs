@@ -62,6 +62,13 @@ impl Store {
         std::mem::forget(self);
     }
 
+    /// Gives back the memory of pages that were read, for what comes before the next transaction. Only what they say is
+    /// lost by it, and read again.
+    pub fn give_back_memory(&self) {
+        // There is nothing to be done if it fails, and nothing is lost.
+        drop(self.connection().execute_batch("PRAGMA shrink_memory"));
+    }
+
     pub(crate) fn connection(&self) -> &Connection {
         self.database.connection()
     }

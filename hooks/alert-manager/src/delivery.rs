@@ -117,6 +117,7 @@ pub fn deliver(
     run.begin(&mut transaction)?;
     transaction.commit()?;
     (desk.step)(Step::Committed);
+    store.give_back_memory();
     news.log(desk.log);
     run.send(store)?;
     Ok(has_some)
