@@ -38,13 +38,13 @@ fn direct_call(binaries: &Path, table: &mut Table) -> anyhow::Result<()> {
 }
 
 /// An outbox with one alert of one rule for each of so many nodes.
-struct Outbox {
+pub(crate) struct Outbox {
     bench: Bench,
-    server: Server,
+    pub(crate) server: Server,
 }
 
 impl Outbox {
-    fn of(binaries: &Path, nodes: usize) -> anyhow::Result<Self> {
+    pub(crate) fn of(binaries: &Path, nodes: usize) -> anyhow::Result<Self> {
         let answers = (0..world::METRICS.len())
             .map(|metric| world::answer(metric, nodes, Heat::Usual))
             .collect();
@@ -88,7 +88,7 @@ impl Outbox {
     }
 
     /// A delivery long after the alerts were queued, so that nothing waits for a batch to fill.
-    fn delivery(&self) -> Program {
+    pub(crate) fn delivery(&self) -> Program {
         self.bench
             .run_of("alert-manager", "delivery", "2026-01-10T00:02:00Z")
     }

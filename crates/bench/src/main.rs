@@ -4,10 +4,11 @@
 //! beside it. `cargo run --release -p ng-bench --bin ng-bench` builds the release executables, measures, and prints a table; it
 //! exits 1 if a bound is not met. `ng-bench FOLDER [PART…]` measures the executables in a folder, and only these parts:
 //! `sizes`, `starts`, `evaluation`, `growth`, `alerts`, `forecast`, `samples`,
-//! `monitor`.
+//! `monitor`. `ng-bench --layout` measures nothing and writes `hooks/layout.ld` anew; it needs Valgrind.
 
 mod alerts;
 mod forecast;
+mod layout;
 mod monitor;
 mod run;
 mod samples;
@@ -46,6 +47,10 @@ fn main() -> anyhow::Result<ExitCode> {
     // A folder of executables that are already built may be given instead, and the parts to measure.
     let mut arguments = std::env::args_os().skip(1);
     let given = arguments.next().map(PathBuf::from);
+    if given.as_deref() == Some(Path::new("--layout")) {
+        layout::write(Path::new("hooks/layout.ld"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let chosen: Vec<_> = arguments.collect();
     let copies = copies(&given.map_or_else(build, Ok)?)?;
     let binaries = copies.path().to_path_buf();
@@ -99,6 +104,11 @@ fn build() -> anyhow::Result<PathBuf> {
     if !status.success() {
         bail!("the release build failed");
     }
+    folder()
+}
+
+/// Where executables are built.
+fn folder() -> anyhow::Result<PathBuf> {
     let here = std::env::current_exe().context("cannot find this program")?;
     Ok(here.parent().unwrap_or(Path::new(".")).to_path_buf())
 }

@@ -16,16 +16,8 @@ const BEFORE: u32 = 45;
 
 /// The rows of the node-monitor.
 pub(crate) fn monitor(binaries: &Path, table: &mut Table) -> anyhow::Result<()> {
-    let answers = world::monitor_answers(NODES);
-    let server = Server::start(answers.clone())?;
-    let bench = Bench::new(binaries, Some(&server))?;
-    bench.put("context", &world::monitor_context(NODES))?;
-    let floor = bench.floor_of("context", &answers)?;
-    // The answers are of the hour after, and so never too old.
-    for minute in 60 - BEFORE..60 {
-        let now = format!("2026-01-09T23:{minute:02}:00Z");
-        bench.run_of("node-monitor", "context", &now).run()?;
-    }
+    let (bench, server) = scene(binaries, NODES, BEFORE)?;
+    let floor = bench.floor_of("context", &world::monitor_answers(NODES))?;
     keep_state(&bench.path("state"), &bench.path("kept"))?;
     server.take_requests();
     let check = bench.run_of("node-monitor", "context", "2026-01-10T00:00:00Z");
@@ -48,4 +40,17 @@ pub(crate) fn monitor(binaries: &Path, table: &mut Table) -> anyhow::Result<()> 
     );
     table.add("  requests", requests.to_string(), "<= 6", requests <= 6);
     Ok(())
+}
+
+/// So many nodes that were checked so often, a minute apart.
+pub(crate) fn scene(binaries: &Path, nodes: usize, before: u32) -> anyhow::Result<(Bench, Server)> {
+    let server = Server::start(world::monitor_answers(nodes))?;
+    let bench = Bench::new(binaries, Some(&server))?;
+    bench.put("context", &world::monitor_context(nodes))?;
+    // The answers are of the hour after, and so never too old.
+    for minute in 60 - before..60 {
+        let now = format!("2026-01-09T23:{minute:02}:00Z");
+        bench.run_of("node-monitor", "context", &now).run()?;
+    }
+    Ok((bench, server))
 }
