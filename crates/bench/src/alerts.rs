@@ -114,7 +114,7 @@ fn one_rule(binaries: &Path, table: &mut Table) -> anyhow::Result<()> {
         environment: Vec::new(),
     };
     let what = format!("1,000 alerts of one rule, in {} messages", bodies.len());
-    let measured = pair(ROUNDS, &floor, &delivery, || outbox.restore())?;
+    let measured = pair(ROUNDS * 3, &floor, &delivery, || outbox.restore())?;
     table.ratio(&what, &measured, 3.0);
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Writes `hooks/layout.ld`, which puts the functions that usual runs pass through next to each other.
 //!
-//! A run is short, so most of what it executes it meets for the first time: each page of code has to be mapped, and each
-//! line of it fetched. Where an executable has these functions scattered over five megabytes, that is a fifteenth of a delivery.
+//! A run is short, so most of what it executes it meets for the first time: each page of code has to be mapped, and
+//! each line of it fetched. Where an executable has these functions scattered over five megabytes, that is a fifteenth
+//! of a delivery.
 //!
 //! The runs are followed by Valgrind, the linker's map tells the section of each address, and a section is named by a
 //! pattern that leaves out what changes with each version of a compiler or a package. A name that is not found any more
