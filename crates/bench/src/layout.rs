@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::alerts::Outbox;
 use crate::run::Program;
 use crate::world::{self, Heat};
-use crate::{Bench, Scene, keep_state, monitor};
+use crate::{Bench, monitor};
 use section::{Map, twins};
 use trace::Trace;
 
@@ -125,11 +125,9 @@ fn evaluations(binaries: &Path, trace: &mut Trace) -> anyhow::Result<()> {
     for now in ["2026-01-10T00:05:05Z", "2026-01-10T00:05:10Z"] {
         trace.follow(&bench.tick("context", now))?;
     }
-    let changed = String::from_utf8(world::context(50, 20))?;
-    let changed = changed.replacen("\"duration\":\"3m\"", "\"duration\":\"4m\"", 1);
-    bench.put("context", changed.as_bytes())?;
+    bench.put("context", &world::changed_context(50, 20))?;
     trace.follow(&bench.tick("context", "2026-01-10T00:05:15Z"))?;
-    let scene: Scene = crate::scene(binaries, 200, 10, Heat::High)?;
+    let scene = crate::scene(binaries, 200, 10, Heat::High)?;
     scene.restore()?;
     trace.follow(&scene.subject)
 }
@@ -158,6 +156,5 @@ fn configuration(binaries: &Path, trace: &mut Trace) -> anyhow::Result<()> {
     }]);
     bench.put("context", contexts.to_string().as_bytes())?;
     trace.follow(&bench.run_of("config-loader", "context", "2026-01-10T00:00:00Z"))?;
-    keep_state(&bench.path("state"), &bench.path("kept"))?;
     trace.follow(&bench.run_of("config-loader", "context", "2026-01-10T00:05:00Z"))
 }

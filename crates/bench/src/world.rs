@@ -168,6 +168,13 @@ pub(crate) fn context(nodes: usize, rules: usize) -> Vec<u8> {
     context_of(nodes, &(0..rules).map(rule).collect::<Vec<_>>())
 }
 
+/// As [`context`], after somebody has changed a rule.
+pub(crate) fn changed_context(nodes: usize, rules: usize) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&context(nodes, rules)).into_owned();
+    text.replacen("\"duration\":\"3m\"", "\"duration\":\"4m\"", 1)
+        .into_bytes()
+}
+
 /// As [`context`], with rules of one's own.
 pub(crate) fn context_of(nodes: usize, rules: &[Value]) -> Vec<u8> {
     let nodes: Vec<Value> = (0..nodes).map(node).collect();

@@ -4,6 +4,7 @@
 
 mod damage;
 mod fates;
+mod lasting;
 mod measure;
 mod outbox;
 mod processes;

@@ -14,14 +14,14 @@ use tempfile::TempDir;
 
 use crate::support::{NOW, alert, open};
 
-fn write<T>(store: &mut Store, change: impl FnOnce(&mut Transaction<'_>) -> T) -> T {
+pub(crate) fn write<T>(store: &mut Store, change: impl FnOnce(&mut Transaction<'_>) -> T) -> T {
     let mut transaction = store.begin().unwrap();
     let outcome = change(&mut transaction);
     transaction.commit().unwrap();
     outcome
 }
 
-fn queue(store: &mut Store, alerts: &[Alert]) -> Vec<i64> {
+pub(crate) fn queue(store: &mut Store, alerts: &[Alert]) -> Vec<i64> {
     write(store, |transaction| transaction.queue(alerts, NOW).unwrap())
 }
 
@@ -32,7 +32,7 @@ fn admit(store: &mut Store, admission: Admission) -> usize {
 }
 
 /// The states of an alert's deliveries, by channel.
-fn states(store: &Store, id: i64) -> Vec<(String, DeliveryState)> {
+pub(crate) fn states(store: &Store, id: i64) -> Vec<(String, DeliveryState)> {
     let all = store.outbox(OutboxFilter::default()).unwrap();
     let alert = all.into_iter().find(|alert| alert.id == id).unwrap();
     let deliveries = alert.deliveries.into_iter();
@@ -52,7 +52,7 @@ fn waiting(open: &[OpenParcel]) -> Vec<&str> {
     of_parcel.flat_map(|stretch| stretch.names()).collect()
 }
 
-fn later(seconds: u64) -> Time {
+pub(crate) fn later(seconds: u64) -> Time {
     NOW.plus(Duration::from_secs(seconds))
 }
 
@@ -105,78 +105,6 @@ fn what_is_not_sent_is_settled_and_counted() {
         .collect();
     assert_eq!(shown, [("email", "muted", 1), ("log", "muted", 1)]);
     assert!(!store.agenda(NOW).unwrap().has_work());
-}
-
-#[test]
-fn of_a_channel_only_the_last_message_may_be_forgotten_in_a_power_failure() {
-    let directory = TempDir::new().unwrap();
-    let mut store = open(directory.path());
-    let ids = queue(
-        &mut store,
-        &[
-            alert("a", &["log", "email"]),
-            alert("b", &["log"]),
-            alert("c", &["log"]),
-        ],
-    );
-    let settle = |store: &mut Store, (channel, place): (&str, usize), settlement: &Settlement| {
-        write(store, |transaction| {
-            let count = transaction.settle(channel, &ids[place..=place], settlement, NOW);
-            assert_eq!(count.unwrap(), 1);
-            transaction.has_to_last().unwrap()
-        })
-    };
-    let again = Settlement::Again {
-        at: later(60),
-        reason: String::new(),
-    };
-    let dead = Settlement::Dead {
-        reason: String::new(),
-    };
-    assert!(
-        settle(&mut store, ("log", 0), &Settlement::Done),
-        "more is waiting"
-    );
-    assert!(
-        !settle(&mut store, ("log", 1), &again),
-        "nothing was delivered"
-    );
-    assert!(
-        settle(&mut store, ("log", 2), &Settlement::Done),
-        "one waits for another attempt"
-    );
-    assert!(
-        !settle(&mut store, ("log", 1), &Settlement::Done),
-        "the last one, whatever waits on other channels"
-    );
-    assert!(
-        settle(&mut store, ("email", 0), &dead),
-        "nobody finds it given up twice"
-    );
-}
-
-#[test]
-fn what_may_be_sent_later_comes_with_a_transaction_that_lasts() {
-    let directory = TempDir::new().unwrap();
-    let mut store = open(directory.path());
-    let ids = write(&mut store, |transaction| {
-        let ids = transaction.queue(&[alert("a", &["log"])], NOW);
-        assert!(transaction.has_to_last().unwrap());
-        ids.unwrap()
-    });
-    write(&mut store, |transaction| {
-        let hold = |_: &FreshAlerts<'_>, memory: &mut Memory| {
-            memory.calm_at = Some(later(60));
-            Admission::Hold
-        };
-        transaction.admit(NOW, hold).unwrap();
-    });
-    assert_eq!(states(&store, ids[0])[0].1, DeliveryState::Held);
-    write(&mut store, |transaction| {
-        let calm = transaction.calm_down(later(60), |_, _| true);
-        assert!(calm.unwrap() > 0 && transaction.has_to_last().unwrap());
-    });
-    assert_eq!(states(&store, ids[0])[0].1, DeliveryState::Pending);
 }
 
 #[test]
